@@ -1,0 +1,230 @@
+"""The node's configuration: what the chart hands over, validated before anything starts.
+
+The file has two sections. `node` uses the vantage6 node configuration's own key names
+(https://docs.vantage6.ai, "Configure the node"); `kubernetes` holds what the chart knows about the
+cluster and vantage6 has no word for.
+"""
+
+import re
+from pathlib import Path, PurePosixPath
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+LABEL = r"^[A-Za-z]([A-Za-z0-9_]*[A-Za-z0-9])?$"
+VARIABLE = re.compile(r"^[A-Za-z_][A-Za-z0-9_]*$")
+UUID = re.compile(r"^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$")
+
+SUFFIXES = {"csv": ".csv", "parquet": ".parquet", "excel": ".xlsx", "folder": ""}
+
+
+class ConfigError(Exception):
+    """The configuration can't be used; the message is one sentence per fault, naming the key."""
+
+
+class Section(BaseModel):
+    """A part of the configuration: unknown keys are refused, so that a typing error is not silence."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Database(Section):
+    """A database as vantage6 describes it; `uri` is a path on the host, or inside `claim`."""
+
+    label: Annotated[str, Field(pattern=LABEL)]
+    type: Literal["csv", "parquet", "excel", "folder"]
+    uri: Annotated[str, Field(min_length=1)]
+    claim: str | None = None
+    nodeName: str | None = None
+    env: dict[str, str] = {}
+
+    @property
+    def mount_path(self) -> str:
+        """Where an algorithm finds it: the path of vantage6's read-only mounts (`mount_mode: ro`)."""
+        suffix = PurePosixPath(self.uri).suffix if self.type != "folder" else ""
+        return f"/mnt/{self.label}{suffix or SUFFIXES[self.type]}"
+
+
+class Encryption(Section):
+    """Whether the collaboration is encrypted; this version serves unencrypted ones."""
+
+    enabled: bool = False
+
+    @field_validator("enabled")
+    @classmethod
+    def _not_yet(cls, value: bool) -> bool:
+        if value:
+            raise ValueError("encrypted collaborations are not supported by this version; set it to false")
+        return value
+
+
+class Logging(Section):
+    """How much the node says."""
+
+    level: Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"] = "INFO"
+
+
+class NodeSection(Section):
+    """The vantage6 node configuration, without its secrets."""
+
+    server_url: Annotated[str, Field(pattern=r"^https?://[^/\s:]+$|^https?://\[[0-9a-fA-F:]+\]$")]
+    port: Annotated[int, Field(ge=1, le=65535)] | None = 443
+    api_path: Annotated[str, Field(pattern=r"^(/[^/\s]+)*$")] = "/api"
+    encryption: Encryption = Encryption()
+    databases: tuple[Database, ...] = ()
+    algorithm_env: dict[str, str] = {}
+    share_config: bool = True
+    share_algorithm_logs: bool = True
+    logging: Logging = Logging()
+
+    @property
+    def server(self) -> str:
+        """Scheme, host and port of the server, where its socket.io lives."""
+        return self.server_url if self.port is None else f"{self.server_url}:{self.port}"
+
+    @property
+    def api_url(self) -> str:
+        """The base of the server's REST calls, without a trailing slash."""
+        return self.server + self.api_path
+
+    @field_validator("algorithm_env")
+    @classmethod
+    def _names(cls, value: dict[str, str]) -> dict[str, str]:
+        for name in value:
+            # PKG_NAME says which package the algorithm tools load: vantage6 refuses to override it.
+            if not VARIABLE.match(name) or name == "PKG_NAME":
+                raise ValueError(f"{name!r} is not a name an algorithm's variable may have; rename it")
+        return value
+
+    @model_validator(mode="after")
+    def _labels_differ(self) -> "NodeSection":
+        seen: set[str] = set()
+        for database in self.databases:
+            # Case does not tell labels apart: both would become the same <LABEL>_DATABASE_URI.
+            if database.label.lower() in seen:
+                raise ValueError(f"databases: label {database.label!r} is given twice; labels must differ")
+            if database.type == "folder" and database.label in {"data", "tmp"}:
+                raise ValueError(f"databases: a folder can't be labelled {database.label!r}; choose another label")
+            seen.add(database.label.lower())
+        return self
+
+
+class ProxyService(Section):
+    """The Service that algorithms reach."""
+
+    service: str
+    port: int
+
+
+class DatabaseVolume(Section):
+    """The claim that holds a database, and the path in it."""
+
+    label: str
+    claim: str
+    subPath: str | None = None
+
+
+class TaskVolume(Section):
+    """The claim that holds the runs' files."""
+
+    claim: str
+
+
+class JobSecurityContext(Section):
+    """Whom algorithms run as."""
+
+    runAsUser: int = 65532
+    runAsGroup: int = 65532
+    supplementalGroups: tuple[int, ...] = ()
+
+
+class Jobs(Section):
+    """What every algorithm's Job gets."""
+
+    securityContext: JobSecurityContext = JobSecurityContext()
+    resources: dict[str, dict[str, str | int | float]] = {}
+    tmpSizeLimit: str = "1Gi"
+    nodeSelector: dict[str, str] = {}
+    tolerations: tuple[dict[str, Any], ...] = ()
+    podLabels: dict[str, str] = {}
+    podAnnotations: dict[str, str] = {}
+    priorityClassName: str = ""
+    imagePullPolicy: Literal["Always", "IfNotPresent", "Never"] = "IfNotPresent"
+    activeDeadlineSeconds: Annotated[int, Field(ge=1)] = 2592000
+    terminationGracePeriodSeconds: Annotated[int, Field(ge=0)] = 5
+    maxResultBytes: Annotated[int, Field(ge=1)] = 256 * 2**20
+    maxLogBytes: Annotated[int, Field(ge=1024)] = 8 * 2**20
+    concurrency: Annotated[int, Field(ge=1)] = 50
+    tmpRetentionHours: Annotated[float, Field(ge=0)] = 168
+
+
+class KubernetesSection(Section):
+    """Where in the cluster the node lives."""
+
+    namespace: str
+    release: str
+    chart: str
+    proxy: ProxyService
+    algorithmServiceAccount: str
+    imagePullSecrets: tuple[str, ...] = ()
+    taskVolume: TaskVolume
+    databases: tuple[DatabaseVolume, ...] = ()
+    jobs: Jobs = Jobs()
+
+    def volume_of(self, label: str) -> DatabaseVolume:
+        """The claim of a database that the node has.
+
+        Raises:
+            KeyError: the chart rendered no claim for `label`.
+        """
+        for volume in self.databases:
+            if volume.label == label:
+                return volume
+        raise KeyError(label)
+
+
+class NodeConfig(Section):
+    """The whole configuration file."""
+
+    node: NodeSection
+    kubernetes: KubernetesSection
+
+    @classmethod
+    def load(cls, path: Path) -> "NodeConfig":
+        """Read and validate the configuration file.
+
+        Raises:
+            ConfigError: the file is missing, not YAML, or has a fault; one sentence per fault.
+        """
+        try:
+            return cls.model_validate(yaml.safe_load(path.read_text()))
+        except OSError as error:
+            raise ConfigError(
+                f"{path} can't be read ({error.strerror}); give the configuration file's path."
+            ) from error
+        except yaml.YAMLError as error:
+            raise ConfigError(f"{path} is not YAML: {' '.join(str(error).split())}.") from error
+        except ValidationError as error:
+            raise ConfigError(" ".join(_sentence(fault) for fault in error.errors())) from error
+
+
+def _sentence(fault: Any) -> str:
+    key = ".".join(str(part) for part in fault["loc"]) or "the file"
+    value = "" if isinstance(fault["input"], dict) else f": {fault['input']!r} can't be used"
+    return f"{key}{value}: {fault['msg'].removeprefix('Value error, ')}."
+
+
+def read_api_key(secrets: Path) -> str:
+    """The node's API key from the mounted Secret.
+
+    Raises:
+        ConfigError: there is none, or it is not a UUID, which the server would refuse (PROTOCOL: 400).
+    """
+    try:
+        key = (secrets / "api_key").read_text().strip()
+    except OSError as error:
+        raise ConfigError(f"The Secret has no readable api_key at {secrets} ({error.strerror}).") from error
+    if not UUID.match(key):
+        raise ConfigError("api_key is not a UUID; copy the key that the server showed when the node was registered.")
+    return key
