@@ -1,0 +1,73 @@
+"""What the node needs of a server, whatever protocol it speaks; one module here per protocol."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from launcher.runs import Outcome, Run
+
+
+class ServerUnavailable(Exception):  # noqa: N818  a condition that passes, not a fault
+    """The server can't be reached, or answers that it can't serve now: try again later."""
+
+
+class ServerRefusal(Exception):  # noqa: N818
+    """The server understood and said no; asking again won't help."""
+
+    def __init__(self, status: int, message: str) -> None:
+        super().__init__(f"the server answered {status}: {message}")
+        self.status = status
+        self.message = message
+
+
+class LoginRefused(Exception):  # noqa: N818
+    """The server does not accept the node's API key."""
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Who this node is at the server."""
+
+    server: str
+    node_id: int
+    name: str
+    organization_id: int
+    collaboration_id: int
+
+
+@dataclass(frozen=True)
+class Listeners:
+    """What the server may tell the node at any time.
+
+    `open_runs` is called after every (re)connection with all open runs of this node, `new_runs` with
+    those of a new task, `killed` with the ids of runs that were killed (None: all of this node's).
+    """
+
+    open_runs: Callable[[list[Run]], None]
+    new_runs: Callable[[list[Run]], None]
+    killed: Callable[[list[int] | None], None]
+
+
+class Session(Protocol):
+    """A server, as the reconciler sees it.
+
+    Every method raises `ServerUnavailable` when it should be tried again later, and `ServerRefusal`
+    where it says no.
+    """
+
+    identity: Identity
+
+    async def find(self, run_id: int) -> Run | None:
+        """The run, or None if it is finished, unknown to the server or not this node's."""
+
+    async def take(self, run: Run) -> bytes | None:
+        """Say that this node works on the run; returns its input, or None if it is finished already."""
+
+    async def algorithm_token(self, run: Run) -> str:
+        """The token with which the run's algorithm may call the server."""
+
+    async def report_active(self, run: Run) -> None:
+        """Say that the algorithm runs."""
+
+    async def deliver(self, run: Run, outcome: Outcome, result: bytes, log: str) -> None:
+        """Hand over the result; returns once the server has it, or says that the run was closed already."""

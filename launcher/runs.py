@@ -1,0 +1,127 @@
+"""Runs, and the pure decision what to do next with one.
+
+The server says which runs are open, the cluster says which Jobs exist, the task volume says what was
+begun. `decide` maps these three to the next step; everything that acts on it is elsewhere.
+"""
+
+from dataclasses import dataclass, field
+from enum import Enum, auto
+from typing import Any
+
+from vantage6.common.task_status import TaskStatus as RunStatus
+
+__all__ = ["JobState", "Outcome", "RequestedDatabase", "Run", "RunStatus", "ServerState", "Step", "decide"]
+
+
+@dataclass(frozen=True, slots=True)
+class RequestedDatabase:
+    """A database that a task asked for: its label and what the researcher gave with it (query, sheet_name, ...)."""
+
+    label: str
+    parameters: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One organization's share of a task, as the server describes it (without its input)."""
+
+    id: int
+    task_id: int
+    job_id: int
+    parent_id: int | None
+    image: str
+    task_name: str
+    organization_id: int
+    collaboration_id: int
+    init_organization_id: int
+    init_user_id: int | None
+    databases: tuple[RequestedDatabase, ...]
+    assigned_at: str
+
+    @property
+    def name(self) -> str:
+        """The name of the run's Job: creating it twice is a conflict."""
+        return f"run-{self.id}"
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How a run ended: its vantage6 status, and where useful a sentence the researcher can act on."""
+
+    status: RunStatus
+    sentence: str = ""
+
+    @property
+    def failed(self) -> bool:
+        """Whether vantage6 counts the run as failed."""
+        return self.status is not RunStatus.COMPLETED
+
+
+class ServerState(Enum):
+    """What is known of a run's state at the server."""
+
+    OPEN = auto()
+    CLOSED = auto()  # finished, or the server does not know it
+    UNKNOWN = auto()  # not asked yet, or not in the last list of open runs
+
+
+class JobState(Enum):
+    """What the cluster has of a run."""
+
+    NONE = auto()
+    PENDING = auto()
+    RUNNING = auto()
+    FINISHED = auto()
+    DELETING = auto()
+    FOREIGN = auto()  # the name is taken by another server's, node's or time's run
+
+
+class Step(Enum):
+    """The next step for a run."""
+
+    START = auto()
+    WAIT = auto()
+    REPORT_ACTIVE = auto()
+    DELIVER = auto()
+    REPORT_VANISHED = auto()
+    REPORT_FOREIGN = auto()
+    ASK_SERVER = auto()
+    DELETE_JOB = auto()
+    REMOVE_FILES = auto()
+    FORGET = auto()
+
+
+def decide(server: ServerState, job: JobState, *, launched: bool, files: bool, active_reported: bool) -> Step:
+    """Choose the next step for a run.
+
+    Args:
+        server: what the server says of the run.
+        job: what the cluster has of it.
+        launched: whether the task volume records that the run's Job was created.
+        files: whether the run has a directory on the task volume.
+        active_reported: whether the server was told that the algorithm runs.
+    """
+    if job is JobState.FOREIGN:
+        return Step.REPORT_FOREIGN
+    if job is JobState.DELETING:
+        return Step.WAIT
+    if server is ServerState.UNKNOWN:
+        return Step.ASK_SERVER
+    if server is ServerState.CLOSED:
+        if job is not JobState.NONE:
+            return Step.DELETE_JOB
+        return Step.REMOVE_FILES if files else Step.FORGET
+    return _decide_open(job, launched=launched, active_reported=active_reported)
+
+
+def _decide_open(job: JobState, *, launched: bool, active_reported: bool) -> Step:
+    match job:
+        case JobState.NONE:
+            # A Job that was there and is not any more has run, wholly or in part: never run it twice.
+            return Step.REPORT_VANISHED if launched else Step.START
+        case JobState.RUNNING:
+            return Step.WAIT if active_reported else Step.REPORT_ACTIVE
+        case JobState.FINISHED:
+            return Step.DELIVER
+        case _:
+            return Step.WAIT

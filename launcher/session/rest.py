@@ -1,0 +1,139 @@
+"""REST calls to a vantage6 4.x server in the node's name, with a token that is kept fresh."""
+
+import asyncio
+import logging
+from datetime import UTC, datetime
+from typing import Any
+
+import aiohttp
+import jwt
+
+from launcher import logs
+from launcher.session import LoginRefused, ServerRefusal, ServerUnavailable
+
+log = logging.getLogger(__name__)
+
+# The server answers 401 to an expired token and 422 to one signed with a secret that it no longer has.
+_STALE_TOKEN = {401, 422}
+_RENEW_BEFORE_EXPIRY = 600.0
+_FIRST_WAIT, _LONGEST_WAIT = 1.0, 30.0
+TIMEOUT = aiohttp.ClientTimeout(total=None, sock_connect=10, sock_read=120)
+
+
+def backoff(failures: int) -> float:
+    """Seconds to wait after so many failures in a row (1, 2, 4, ... 30)."""
+    return float(min(_FIRST_WAIT * 2 ** min(failures - 1, 10), _LONGEST_WAIT))
+
+
+class Rest:
+    """The node's authenticated calls.
+
+    Args:
+        http: carries the connections; closed by whoever made it.
+        api_url: base of the server's REST API.
+        api_key: the node's key.
+    """
+
+    def __init__(self, http: aiohttp.ClientSession, api_url: str, api_key: str) -> None:
+        self._http = http
+        self._api_url = api_url
+        self._api_key = api_key
+        self._access = ""
+        self._refresh = ""
+        self._renewal = asyncio.Lock()
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """What proves to the server who calls."""
+        return {"Authorization": f"Bearer {self._access}"}
+
+    @property
+    def claims(self) -> dict[str, Any]:
+        """What the access token says; unverified, since a node has no key to verify it with."""
+        return dict(jwt.decode(self._access, options={"verify_signature": False}))
+
+    async def login(self) -> None:
+        """Log in with the API key, for as long as it takes the server to answer.
+
+        Raises:
+            LoginRefused: the server does not know the key.
+        """
+        failures = 0
+        while True:
+            try:
+                return await self._login()
+            except ServerUnavailable as error:
+                failures += 1
+                log.warning("the server can't be reached; trying again", extra={"fields": {"reason": str(error)}})
+                await asyncio.sleep(backoff(failures))
+
+    async def _login(self) -> None:
+        status, answer = await self._send("POST", "/token/node", json={"api_key": self._api_key})
+        if status in {400, 401}:
+            raise LoginRefused(
+                f"The server at {self._api_url} refuses api_key ({answer.get('msg', status)}); "
+                "give the key that it showed when this node was registered."
+            )
+        if status != 200 or "access_token" not in answer:
+            raise ServerUnavailable(f"log-in at {self._api_url} was answered {status}: {answer.get('msg', '')}")
+        self._keep(answer)
+
+    def _keep(self, answer: dict[str, Any]) -> None:
+        self._access, self._refresh = answer["access_token"], answer["refresh_token"]
+        for token in (self._access, self._refresh):
+            logs.hide(token)
+
+    async def renew(self, stale: str | None = None) -> None:
+        """Get a new access token, by the refresh token or, where that fails, by logging in.
+
+        Args:
+            stale: the token that failed; if it was renewed in the meantime, nothing is done.
+        """
+        async with self._renewal:
+            if stale is not None and stale != self._access:
+                return
+            bearer = {"Authorization": f"Bearer {self._refresh}"}
+            status, answer = await self._send("POST", "/token/refresh", headers=bearer)
+            if status == 200 and "access_token" in answer:
+                self._keep(answer)
+            else:
+                await self._login()
+
+    async def keep_fresh(self) -> None:
+        """Renew the access token before it expires, for ever."""
+        while True:
+            left = float(self.claims["exp"]) - datetime.now(UTC).timestamp()
+            await asyncio.sleep(max(left - _RENEW_BEFORE_EXPIRY, min(left / 2, 30.0), 1.0))
+            try:
+                await self.renew(self._access)
+            except ServerUnavailable as error:
+                log.warning("the token can't be renewed yet", extra={"fields": {"reason": str(error)}})
+
+    async def call(self, method: str, path: str, **request: Any) -> Any:
+        """Call the server; a stale token is renewed and the call made once more.
+
+        Raises:
+            ServerUnavailable: no answer, or 5xx or 429.
+            ServerRefusal: any other answer that is not a success.
+            LoginRefused: the node's key is not valid any more.
+        """
+        token = self._access
+        status, answer = await self._send(method, path, headers=self.headers, **request)
+        if status in _STALE_TOKEN:
+            await self.renew(token)
+            status, answer = await self._send(method, path, headers=self.headers, **request)
+        if status >= 400:
+            message = answer.get("msg", "") if isinstance(answer, dict) else str(answer)
+            raise ServerRefusal(status, message)
+        return answer
+
+    async def _send(self, method: str, path: str, **request: Any) -> tuple[int, Any]:
+        try:
+            async with self._http.request(
+                method, self._api_url + path, timeout=TIMEOUT, allow_redirects=False, **request
+            ) as response:
+                if response.status >= 500 or response.status == 429:
+                    raise ServerUnavailable(f"{method} {path} was answered {response.status}")
+                return response.status, await response.json(content_type=None) or {}
+        except (aiohttp.ClientError, TimeoutError, ValueError) as error:
+            raise ServerUnavailable(f"{method} {path}: {error or type(error).__name__}") from error

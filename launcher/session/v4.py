@@ -1,0 +1,285 @@
+"""A session with a vantage6 4.x server: REST for what matters, socket.io for hints and for being online.
+
+What the server expects of a node was read from, and tried against, vantage6-server 4.15.2.
+"""
+
+import asyncio
+import base64
+import contextlib
+import logging
+from datetime import UTC, datetime
+from typing import Any
+
+import aiohttp
+import socketio
+from socketio.exceptions import SocketIOError
+
+from launcher.config import NodeSection
+from launcher.runs import Outcome, Run, RunStatus
+from launcher.session import Identity, Listeners, LoginRefused, ServerRefusal, ServerUnavailable
+from launcher.session.rest import Rest, backoff
+from launcher.session.v4_answers import page_count, parse_run
+
+log = logging.getLogger(__name__)
+
+NAMESPACE = "/tasks"
+_PAGE = 100
+_FIRST_PING, _PING_EVERY = 5.0, 60.0
+# Events are hints and can be lost: now and then the open runs are read again.
+_SYNC_EVERY = 600.0
+_SYNC_WITHIN = 30.0
+
+
+class V4Session:
+    """One node's session; `open` it, then `stay_connected`.
+
+    Args:
+        http: carries REST and socket.io; closed by whoever made it.
+        node: the node's configuration.
+        api_key: the node's key.
+        listeners: who is told what the server says.
+    """
+
+    identity: Identity
+
+    def __init__(self, http: aiohttp.ClientSession, node: NodeSection, api_key: str, listeners: Listeners) -> None:
+        self._node = node
+        self._listeners = listeners
+        self._rest = Rest(http, node.api_url, api_key)
+        self._synced = asyncio.Event()
+        self._token_refused = False
+        self._socket = socketio.AsyncClient(reconnection=False, http_session=http, handle_sigint=False)
+        for event, handler in {
+            "sync": self._on_sync,
+            "new_task": self._on_new_task,
+            "kill_containers": self._on_kill,
+            "expired_token": self._on_bad_token,
+            "invalid_token": self._on_bad_token,
+            "message": self._on_message,
+        }.items():
+            self._socket.on(event, handler, namespace=NAMESPACE)
+
+    @property
+    def online(self) -> bool:
+        """Whether the server sees this node online."""
+        return bool(self._socket.connected) and self._synced.is_set()
+
+    async def open(self) -> None:
+        """Log in and learn who this node is.
+
+        Raises:
+            LoginRefused: the server does not know the key.
+        """
+        await self._rest.login()
+        node = await self._rest.call("GET", f"/node/{self._rest.claims['sub']}")
+        self.identity = Identity(
+            server=self._node.api_url,
+            node_id=node["id"],
+            name=node["name"],
+            organization_id=node["organization"]["id"],
+            collaboration_id=node["collaboration"]["id"],
+        )
+        collaboration = await self._rest.call("GET", f"/collaboration/{self.identity.collaboration_id}")
+        if bool(collaboration["encrypted"]) != self._node.encryption.enabled:
+            raise LoginRefused(
+                f"node.encryption.enabled is {str(self._node.encryption.enabled).lower()}, but at the server the "
+                f"collaboration {'is' if collaboration['encrypted'] else 'is not'} encrypted; they must agree."
+            )
+
+    # What the reconciler asks
+
+    async def open_runs(self, task_id: int | None = None) -> list[Run]:
+        """All open runs of this node, or those of one task."""
+        query: dict[str, Any] = {
+            "state": "open",
+            "node_id": self.identity.node_id,
+            "include": "task",
+            "sort": "id",
+            "per_page": _PAGE,
+        }
+        if task_id is not None:
+            query["task_id"] = task_id
+        first = await self._rest.call("GET", "/run", params=query)
+        found = {run["id"]: run for run in first["data"]}
+        # A run that ends meanwhile moves the later ones to earlier pages: read from the last page to the first,
+        # and none is missed.
+        pages = page_count(first)
+        for page in range(pages, 0, -1) if pages > 1 else ():
+            answer = await self._rest.call("GET", "/run", params={**query, "page": page})
+            found.update((run["id"], run) for run in answer["data"])
+        return [parse_run(found[key]) for key in sorted(found)]
+
+    async def find(self, run_id: int) -> Run | None:
+        try:
+            run = await self._rest.call("GET", f"/run/{run_id}", params={"include": "task"})
+        except ServerRefusal as refusal:
+            if refusal.status == 404:
+                return None
+            raise
+        ours = (run.get("node") or {}).get("id") == self.identity.node_id
+        return parse_run(run) if ours and run["finished_at"] is None else None
+
+    async def take(self, run: Run) -> bytes | None:
+        answer = await self._patch(run, {"started_at": _now()})
+        return None if answer is None else base64.b64decode(answer["input"] or "")
+
+    async def algorithm_token(self, run: Run) -> str:
+        answer = await self._rest.call("POST", "/token/container", json={"task_id": run.task_id, "image": run.image})
+        return str(answer["container_token"])
+
+    async def report_active(self, run: Run) -> None:
+        if await self._patch(run, {"status": RunStatus.ACTIVE.value}) is not None:
+            await self._tell(run, RunStatus.ACTIVE)
+
+    async def deliver(self, run: Run, outcome: Outcome, result: bytes, log: str) -> None:
+        # One patch with everything: the server sets to null what a patch leaves out.
+        body = {
+            "status": outcome.status.value,
+            "result": base64.b64encode(result).decode(),
+            "log": log,
+            "finished_at": _now(),
+        }
+        if await self._patch(run, body) is not None:
+            await self._tell(run, outcome.status)
+
+    async def _patch(self, run: Run, body: dict[str, str]) -> dict[str, Any] | None:
+        """The run after the patch, or None if the server had closed it already."""
+        try:
+            return dict(await self._rest.call("PATCH", f"/run/{run.id}", json=body))
+        except ServerRefusal as refusal:
+            if refusal.status == 404 or (refusal.status == 400 and "already finished" in refusal.message):
+                return None
+            raise
+
+    async def _tell(self, run: Run, status: RunStatus) -> None:
+        """Tell the collaboration, after the server's database has it: who listens may look at once."""
+        change = {
+            "node_id": self.identity.node_id,
+            "status": status.value,
+            "run_id": run.id,
+            "task_id": run.task_id,
+            "collaboration_id": run.collaboration_id,
+            "organization_id": run.organization_id,
+            "parent_id": run.parent_id,
+        }
+        try:
+            await self._socket.emit("algorithm_status_change", change, namespace=NAMESPACE)
+        except SocketIOError:
+            log.debug("a status change was not announced: no connection", extra={"fields": {"run": run.id}})
+
+    # Being online
+
+    async def stay_connected(self) -> None:
+        """Be online, for ever: connect, and connect again with a fresh token whenever the connection ends."""
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._rest.keep_fresh())
+            tasks.create_task(self._reconnect_for_ever())
+
+    async def _reconnect_for_ever(self) -> None:
+        failures = 0
+        while True:
+            self._synced.clear()
+            try:
+                if self._token_refused:
+                    await self._rest.renew()
+                    self._token_refused = False
+                await self._socket.connect(
+                    self._node.server, headers=self._rest.headers, namespaces=[NAMESPACE], wait_timeout=30
+                )
+                await self._be_online()
+                failures = 0
+            except (SocketIOError, ServerUnavailable, TimeoutError) as error:
+                failures += 1
+                log.warning("not online", extra={"fields": {"reason": str(error) or "the server did not say sync"}})
+            finally:
+                await self._socket.disconnect()
+            await asyncio.sleep(backoff(failures or 1))
+
+    async def _be_online(self) -> None:
+        """Return when the connection ends.
+
+        Raises:
+            TimeoutError: the server never said `sync`, so it does not know who we are.
+        """
+        # A connection whose token the server could not read is accepted and ignored: only `sync` proves it works.
+        async with asyncio.timeout(_SYNC_WITHIN):
+            await self._synced.wait()
+        log.info("online", extra={"fields": {"node": self.identity.name, "server": self.identity.server}})
+        meanwhile = [asyncio.create_task(self._ping()), asyncio.create_task(self._sync_now_and_then())]
+        try:
+            await self._socket.wait()
+        finally:
+            for task in meanwhile:
+                task.cancel()
+        log.warning("offline: the connection ended")
+
+    async def _ping(self) -> None:
+        await asyncio.sleep(_FIRST_PING)
+        while self._socket.connected:
+            with contextlib.suppress(SocketIOError):
+                await self._socket.emit("ping", namespace=NAMESPACE)
+            await asyncio.sleep(_PING_EVERY)
+
+    async def _sync_now_and_then(self) -> None:
+        while True:
+            await asyncio.sleep(_SYNC_EVERY)
+            self._listeners.open_runs(await self._until_answered(None))
+
+    async def close(self) -> None:
+        """Go offline."""
+        await self._socket.disconnect()
+
+    # What the server tells
+
+    async def _on_sync(self) -> None:
+        runs = await self._until_answered(None)
+        self._synced.set()
+        self._listeners.open_runs(runs)
+        if self._node.share_config:
+            await self._socket.emit("node_info_update", self._shared_config(), namespace=NAMESPACE)
+
+    async def _on_new_task(self, task: dict[str, Any]) -> None:
+        # Sent to the whole collaboration: the list is empty for a task without a run for this node.
+        if runs := await self._until_answered(task["id"]):
+            self._listeners.new_runs(runs)
+
+    async def _until_answered(self, task_id: int | None) -> list[Run]:
+        failures = 0
+        while True:
+            try:
+                return await self.open_runs(task_id)
+            except (ServerUnavailable, ServerRefusal) as error:
+                failures += 1
+                log.warning("the open runs can't be read yet", extra={"fields": {"reason": str(error)}})
+                await asyncio.sleep(backoff(failures))
+
+    async def _on_kill(self, order: dict[str, Any]) -> None:
+        if order.get("collaboration_id") != self.identity.collaboration_id:
+            return
+        if order.get("node_id") not in (None, self.identity.node_id):
+            return
+        if (listed := order.get("kill_list")) is None:
+            self._listeners.killed(None)
+        else:
+            ours = [entry for entry in listed if entry.get("organization_id") == self.identity.organization_id]
+            self._listeners.killed([entry["run_id"] for entry in ours])
+
+    async def _on_bad_token(self) -> None:
+        # The connection stays, but anonymous: end it, and connect again with a new token.
+        self._token_refused = True
+        await self._socket.disconnect()
+
+    async def _on_message(self, text: Any) -> None:
+        log.debug("the server says", extra={"fields": {"message": str(text)[:500]}})
+
+    def _shared_config(self) -> dict[str, Any]:
+        return {
+            "encryption": self._node.encryption.enabled,
+            "allowed_algorithms": "all",
+            "database_labels": [database.label for database in self._node.databases],
+            "database_types": {f"db_type_{database.label}": database.type for database in self._node.databases},
+        }
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat()

@@ -1,0 +1,41 @@
+"""What a vantage6 4.x server answers, as the node's own terms."""
+
+import json
+from typing import Any
+
+from yarl import URL
+
+from launcher.runs import RequestedDatabase, Run
+
+
+def page_count(answer: dict[str, Any]) -> int:
+    """How many pages a paginated answer has."""
+    last = (answer.get("links") or {}).get("last")
+    if not last:
+        return 1
+    return int(URL(last).query.get("page", 1))
+
+
+def parse_run(run: dict[str, Any]) -> Run:
+    """A run as `GET /run?include=task` shows it."""
+    task = run["task"]
+    return Run(
+        id=run["id"],
+        task_id=task["id"],
+        job_id=task["job_id"],
+        parent_id=(task.get("parent") or {}).get("id"),
+        image=task["image"],
+        task_name=task.get("name") or "",
+        organization_id=run["organization"]["id"],
+        collaboration_id=task["collaboration"]["id"],
+        init_organization_id=task["init_org"]["id"],
+        init_user_id=(task.get("init_user") or {}).get("id"),
+        databases=tuple(_parse_database(entry) for entry in task.get("databases") or ()),
+        assigned_at=run["assigned_at"],
+    )
+
+
+def _parse_database(entry: dict[str, Any]) -> RequestedDatabase:
+    """The server keeps what the researcher gave besides the label as a JSON text."""
+    parameters = json.loads(entry.get("parameters") or "{}")
+    return RequestedDatabase(entry["label"], parameters)
