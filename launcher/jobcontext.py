@@ -1,0 +1,190 @@
+"""What a job template may refer to: one frozen, typed object per run.
+
+Every field of `Context` is a name that templates use (`{{ run.id }}`, `{{ profile.resources }}`). The string below a
+field is its documentation; the reference page for administrators is generated from here. `launcher.invariants` compares
+the rendered manifest with the same object, so that a template can change how a job looks but not whose it is.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class RunFacts:
+    """The run that the job executes."""
+
+    id: int
+    """Number of the run at the server."""
+    name: str
+    """Name of the Job: `run-<id>`. Creating it twice is a conflict: no run is executed a second time."""
+    labels: Mapping[str, str]
+    """Labels by which the launcher finds and recognises its own Jobs and pods."""
+    annotations: Mapping[str, str]
+    """Facts about the run that are not label values (server, time of assignment)."""
+
+
+@dataclass(frozen=True, slots=True)
+class TaskFacts:
+    """The researcher's task. Its texts were written by somebody else: data, never markup."""
+
+    id: int
+    """Number of the task at the server."""
+    name: str
+    """The task's name, any text."""
+    job_id: int
+    """Number that a task shares with its subtasks; runs of one job share /mnt/tmp on a node."""
+    image: str
+    """The image as the task names it. What runs is `image.ref`."""
+    method: str | None = None
+    """Function of the algorithm that is asked for, when the input could be read."""
+
+
+@dataclass(frozen=True, slots=True)
+class OrganizationFacts:
+    """The organization that this node belongs to."""
+
+    id: int
+    """Number of the organization at the server."""
+
+
+@dataclass(frozen=True, slots=True)
+class CollaborationFacts:
+    """The collaboration that this node serves."""
+
+    id: int
+    """Number of the collaboration at the server."""
+
+
+@dataclass(frozen=True, slots=True)
+class ImageFacts:
+    """The image that runs, as approved."""
+
+    ref: str
+    """Reference that the container uses."""
+    pull_policy: str
+    """`Always`, `IfNotPresent` or `Never`."""
+    pull_secrets: tuple[str, ...] = ()
+    """Names of Secrets of this namespace that hold registry credentials."""
+
+
+@dataclass(frozen=True, slots=True)
+class DatabaseMount:
+    """A file database that the task asked for."""
+
+    label: str
+    """The database's label in the node configuration."""
+    claim: str
+    """PersistentVolumeClaim that holds it."""
+    sub_path: str | None
+    """Path inside the claim; None for the whole claim."""
+    mount_path: str
+    """Where the algorithm sees it. Always mounted read-only."""
+
+
+@dataclass(frozen=True, slots=True)
+class Files:
+    """The run's own directories on the task volume."""
+
+    claim: str
+    """PersistentVolumeClaim of the task volume."""
+    data_sub_path: str
+    """The run's directory (input, token, output) inside the claim."""
+    data_mount_path: str
+    """Where the algorithm sees it: /mnt/data."""
+    tmp_sub_path: str
+    """The directory that the runs of one job share, inside the claim."""
+    tmp_mount_path: str
+    """Where the algorithm sees it: /mnt/tmp."""
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """What the chart's `jobs` values say about every job."""
+
+    resources: Mapping[str, Any]
+    """Requests and limits of the algorithm's container."""
+    node_selector: Mapping[str, str]
+    """Labels that a Kubernetes node must have."""
+    tolerations: tuple[Mapping[str, Any], ...]
+    """Taints that the pod tolerates."""
+    pod_labels: Mapping[str, str]
+    """Further labels of the pod."""
+    pod_annotations: Mapping[str, str]
+    """Further annotations of the pod."""
+    priority_class_name: str
+    """PriorityClass of the pod; empty for the cluster's default."""
+    active_deadline_seconds: int
+    """Seconds after which Kubernetes ends the pod."""
+    termination_grace_period_seconds: int
+    """Seconds between SIGTERM and SIGKILL when a run is stopped."""
+    tmp_size_limit: str
+    """Size limit of /tmp, a Kubernetes quantity."""
+    run_as_user: int
+    """User id that algorithms run as; the launcher's own, or it could not read their output."""
+    run_as_group: int
+    """Group id that algorithms run as."""
+    supplemental_groups: tuple[int, ...] = ()
+    """Further groups, for example the one that may read the databases."""
+
+
+@dataclass(frozen=True, slots=True)
+class HostAlias:
+    """A line of the pod's /etc/hosts."""
+
+    ip: str
+    """Address."""
+    hostnames: tuple[str, ...]
+    """Names for it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Isolation:
+    """What keeps the algorithm away from everything but the proxy and its databases."""
+
+    labels: Mapping[str, str]
+    """Pod labels that NetworkPolicies select."""
+    host_aliases: tuple[HostAlias, ...]
+    """The only names that resolve inside the pod."""
+    service_account: str
+    """Service account without any rights; its token is not mounted."""
+    nameserver: str = "127.0.0.1"
+    """Where name look-ups go: nobody listens there, so that they fail at once."""
+
+
+@dataclass(frozen=True, slots=True)
+class NodeFacts:
+    """The vantage6 node that starts the job."""
+
+    namespace: str
+    """Namespace of the node's release."""
+    owner: Mapping[str, str]
+    """Owner reference (apiVersion, kind, name, uid) to the algorithms' ServiceAccount: uninstalling ends what runs."""
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """Everything that a job template may use."""
+
+    run: RunFacts
+    """The run that the job executes."""
+    task: TaskFacts
+    """The researcher's task."""
+    organization: OrganizationFacts
+    """This node's organization."""
+    collaboration: CollaborationFacts
+    """This node's collaboration."""
+    image: ImageFacts
+    """The image that runs."""
+    env: Mapping[str, str]
+    """The algorithm's environment variables, already encoded as vantage6 wants them."""
+    databases: tuple[DatabaseMount, ...]
+    """The file databases that the task asked for."""
+    files: Files
+    """The run's directories."""
+    profile: Profile
+    """What the chart's values say about jobs."""
+    isolation: Isolation
+    """What isolates the pod."""
+    node: NodeFacts
+    """The vantage6 node."""
