@@ -60,6 +60,19 @@ class Placeholders:
         self._values.append(self._plain(value))
         return f"{self._nonce}x{len(self._values) - 1}x"
 
+    def without_values(self, text: str) -> str:
+        """Rendered text for use in an expression.
+
+        Raises:
+            ManifestError: values are in it.
+        """
+        if self._nonce in text:
+            raise ManifestError(
+                "passes text that was already rendered (of a block, macro or set) through a filter or an operator; "
+                "apply it to the value itself instead"
+            )
+        return text
+
     def legible(self, text: str) -> str:
         """`text` for an error message, with `{{…}}` for every placeholder."""
         return self._word.sub("{{…}}", text)
@@ -130,12 +143,7 @@ class Placeholders:
         if value is None or isinstance(value, bool):
             return value
         if isinstance(value, str):
-            if self._nonce in value:
-                raise ManifestError(
-                    "passes text that was already rendered (of a block, macro or set) through a filter or an operator; "
-                    "apply it to the value itself instead"
-                )
-            return str.__str__(value)
+            return str.__str__(self.without_values(value))
         if isinstance(value, int):
             return int(value)
         if isinstance(value, float) and math.isfinite(value):

@@ -2,8 +2,8 @@
 
 `JobTemplates.render` turns a template and a `Context` into the tree of a manifest. What a `{{ … }}` yields is data and
 travels as a placeholder (see `launcher.placeholders`); only a template's own text is YAML. Rendered text that comes
-back from a block, `super()`, a macro or `{% set %}` is recognised by its private type and stays text; whatever a filter
-or an operator makes of it is data again. So nobody who writes a template can forget to quote.
+back from a block, `super()`, a macro or `{% set %}` has a private type and stays text; whatever a filter or an operator
+makes of it is data again, or an error if values are in it. So nobody who writes a template can forget to quote.
 """
 
 from collections.abc import Iterable, Iterator
@@ -16,6 +16,7 @@ from typing import Any, NoReturn
 import jinja2
 from jinja2 import nodes
 from jinja2.compiler import CodeGenerator, Frame
+from jinja2.environment import TemplateModule
 from jinja2.runtime import Context as JinjaContext
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
@@ -35,26 +36,55 @@ class TemplateError(ValueError):
     """A job template cannot be rendered; the message is one sentence with file, line and remedy."""
 
 
-class _Markup(str):
-    """Text that a template's own lines made."""
-
-    __slots__ = ()
-
-
 _rendering: ContextVar[Placeholders] = ContextVar("rendering")
+
+
+class _Rendered:
+    """Text that a template's own lines made: of a block, macro or `{% set %}`.
+
+    Not a string, so that nothing but `_finalize` gets at placeholders in it: what a filter cut up or turned into
+    capitals could not be recognised any more. Text without values in it may be used like any other string.
+    """
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+
+    def __bool__(self) -> bool:
+        return bool(self.text)
+
+    def __str__(self) -> str:
+        return _rendering.get().without_values(self.text)
+
+
+class _Module(TemplateModule):
+    """An imported file gives its macros and variables, not its text."""
+
+    def __str__(self) -> str:
+        raise ManifestError(f"uses the imported {self.__name__!r} as text; include it instead")
+
+    __html__ = __str__  # type: ignore[assignment] # it only raises
+
+
+class _Template(jinja2.Template):
+    def make_module(self, *args: Any, **kwargs: Any) -> TemplateModule:
+        return _Module(self, self.new_context(*args, **kwargs))
+
+    def _get_default_module(self, ctx: JinjaContext | None = None) -> Any:
+        self._module = None  # Jinja keeps an imported template's text, and with it the values of another rendering
+        return super()._get_default_module(ctx)
 
 
 @jinja2.pass_context  # needs the context of a rendering: keeps Jinja from evaluating constants when it compiles
 def _finalize(_: JinjaContext, value: object) -> str:
-    if isinstance(value, _Markup):
-        return value
+    if isinstance(value, _Rendered):
+        return value.text
     if isinstance(value, jinja2.Undefined):
         str(value)  # raises, with the name in the message
     return _rendering.get().put(value)
 
 
-def _concat(pieces: Iterable[str]) -> str:
-    return _Markup("".join(pieces))
+def _concat(pieces: Iterable[str]) -> _Rendered:
+    return _Rendered("".join(pieces))
 
 
 def merge(base: dict[str, Any], *others: dict[str, Any]) -> dict[str, Any]:
@@ -63,12 +93,6 @@ def merge(base: dict[str, Any], *others: dict[str, Any]) -> dict[str, Any]:
     for other in others:
         result.update(other)
     return result
-
-
-class _Template(jinja2.Template):
-    def _get_default_module(self, ctx: JinjaContext | None = None) -> Any:
-        self._module = None  # Jinja keeps an imported template's text, and with it the values of another rendering
-        return super()._get_default_module(ctx)
 
 
 class _CodeGenerator(CodeGenerator):
@@ -81,7 +105,7 @@ class _CodeGenerator(CodeGenerator):
 
 
 class _Environment(ImmutableSandboxedEnvironment):
-    concat = staticmethod(_concat)
+    concat = staticmethod(_concat)  # type: ignore[assignment] # a str in Jinja
     template_class = _Template
     code_generator_class = _CodeGenerator
 
@@ -113,6 +137,7 @@ class JobTemplates:
             autoescape=False,
             trim_blocks=True,
             lstrip_blocks=True,
+            keep_trailing_newline=True,  # an included file ends its last line
             auto_reload=False,  # what was checked at start is what runs
         )
         for name in _REFUSED_FILTERS:
@@ -173,10 +198,11 @@ def _manifest(name: str, placeholders: Placeholders, text: str, origins: list[_O
     try:
         tree = placeholders.tree(text)
     except ManifestError as error:
-        if not 0 < error.line <= len(origins):
+        line = min(error.line, len(origins))  # where the text ends too early, the parser points behind its end
+        if not line:
             raise TemplateError(f"{name}: the template {error}.") from None
-        shown = placeholders.legible(text.splitlines()[error.line - 1].strip())
-        raise TemplateError(f"{origins[error.line - 1]}: the template {error}, at: {shown}") from None
+        shown = placeholders.legible(text.splitlines()[line - 1].strip())
+        raise TemplateError(f"{origins[line - 1]}: the template {error}, at: {shown}") from None
     if not isinstance(tree, dict):
         raise TemplateError(f"{name}: the template renders to no mapping; it must be one batch/v1 Job.")
     return tree

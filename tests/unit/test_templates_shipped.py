@@ -1,0 +1,36 @@
+"""The shipped job is valid for the oldest and the newest supported Kubernetes."""
+
+from dataclasses import replace
+
+import kubernetes_validate
+import pytest
+
+from launcher.jobcontext import Context
+from launcher.templates import JobTemplates
+from tests.unit.example_context import SHIPPED, context, profile
+
+BARE = context(
+    databases=(), env={}, image=replace(context().image, pull_secrets=()), profile=profile(supplemental_groups=(1000,))
+)
+RICH = context(
+    profile=profile(
+        node_selector={"disk": "fast"},
+        tolerations=({"key": "gpu", "operator": "Exists"},),
+        pod_labels={"team": "research"},
+        pod_annotations={"example.org/note": "yes"},
+        priority_class_name="low",
+    )
+)
+
+
+@pytest.mark.parametrize("version", ["1.30", "1.36"])
+@pytest.mark.parametrize("facts", [context(), BARE, RICH], ids=["usual", "bare", "rich"])
+def test_the_shipped_job_has_only_fields_that_kubernetes_knows(version: str, facts: Context) -> None:
+    kubernetes_validate.validate(JobTemplates(SHIPPED, None).render("job.yaml.j2", facts), version, strict=True)
+
+
+def test_the_check_notices_an_unknown_field() -> None:
+    manifest = JobTemplates(SHIPPED, None).render("job.yaml.j2", context())
+    manifest["spec"]["template"]["spec"]["restartPolice"] = "Never"
+    with pytest.raises(kubernetes_validate.ValidationError):
+        kubernetes_validate.validate(manifest, "1.36", strict=True)
