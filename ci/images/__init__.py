@@ -1,0 +1,90 @@
+"""The images that the tests and the demo run, built when their inputs changed and kept in the cache.
+
+The tag of an image is a hash of everything it is made of, so a tag never means two things, and an image that exists is
+the right one. With a running docker or podman that one builds; without, buildah does, on a base of Debian packages.
+"""
+
+import fcntl
+import json
+import sys
+import tarfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from ci.images import engine, offline, recipes
+from ci.images.recipes import BuildError
+from ci.tools import cache_folder
+
+__all__ = ["BuildError", "Image", "ensure", "ensure_loaded"]
+
+_KEEP = 4  # archives of one image: somebody may still be loading an older one
+
+
+@dataclass(frozen=True)
+class Image:
+    """An image: its name here, the reference that a pod asks for, and the archive it is in."""
+
+    name: str
+    ref: str
+    tar: Path
+
+    @property
+    def digest(self) -> str:
+        """The digest of its manifest, `sha256:…`."""
+        with tarfile.open(self.tar) as archive:
+            index = archive.extractfile("index.json")
+            manifests = json.load(index)["manifests"] if index else []
+        return str(manifests[0]["digest"])
+
+
+def ensure(names: list[str] | None = None) -> dict[str, Image]:
+    """Build what is missing of the named images (default: all) and return them by name.
+
+    Raises:
+        BuildError: an image cannot be built, or there is none of that name.
+    """
+    unknown = sorted(set(names or ()) - set(recipes.RECIPES))
+    if unknown:
+        raise BuildError(f"There is no image {', '.join(unknown)}: choose among {', '.join(recipes.RECIPES)}.")
+    home = cache_folder() / "images"
+    home.mkdir(parents=True, exist_ok=True)
+    builder = engine.running() or offline.Builder(home)
+    return {name: _ensure(recipes.RECIPES[name], builder, home) for name in names or recipes.RECIPES}
+
+
+def _ensure(recipe: recipes.Recipe, builder: "engine.Builder | offline.Builder", home: Path) -> Image:
+    inputs = recipes.read(recipe)
+    tag = inputs.digest(builder.base_identity())
+    image = Image(recipe.name, f"localhost/{recipe.name}:{tag}", home / f"{recipe.name}-{tag}.tar")
+    if not image.tar.exists():
+        with _lock(home / "lock"):
+            if not image.tar.exists():
+                _build(image, inputs, builder, home)
+    image.tar.touch()
+    return image
+
+
+def _build(image: Image, inputs: recipes.Inputs, builder: "engine.Builder | offline.Builder", home: Path) -> None:
+    log = home / f"{image.name}.log"
+    log.write_text("")
+    print(f"images: building {image.ref} (log: {log})", file=sys.stderr, flush=True)
+    start = time.monotonic()
+    partial = image.tar.with_suffix(".partial")
+    partial.unlink(missing_ok=True)
+    builder.build(inputs, image.ref, partial, log)
+    partial.rename(image.tar)
+    print(f"images: built {image.ref} in {time.monotonic() - start:.0f} s", file=sys.stderr, flush=True)
+    archives = sorted(home.glob(f"{image.name}-*.tar"), key=lambda tar: tar.stat().st_mtime, reverse=True)
+    for old in archives[_KEEP:]:
+        builder.forget(f"localhost/{image.name}:{old.stem.rpartition('-')[2]}", log)
+        old.unlink()
+
+
+@contextmanager
+def _lock(path: Path) -> Iterator[None]:
+    with path.open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
