@@ -1,0 +1,90 @@
+{{/*
+What values.schema.json can't say: rules over several keys, and rules whose remedy deserves a sentence. Each helper prints one
+line for each fault; all faults are shown at once. No sentence repeats the API key.
+*/}}
+
+{{- define "v6-node.validate" -}}
+{{- $faults := list "ownNamespace" "apiKey" "server" "databases" "variables" "labels" "proxyBudget" "templateNames" -}}
+{{- $lines := list -}}
+{{- range $faults -}}
+{{- with include (printf "v6-node.faults.%s" .) $ | trim }}{{ $lines = append $lines . }}{{ end -}}
+{{- end -}}
+{{- with $lines }}{{ fail (printf "\n%s\n" (join "\n" .)) }}{{ end -}}
+{{- end }}
+
+{{/* One release, one namespace of its own. Without a cluster (`helm template`, `helm lint`) nothing can be looked up. */}}
+{{- define "v6-node.faults.ownNamespace" -}}
+{{- $namespace := .Release.Namespace -}}
+{{- with lookup "v1" "ConfigMap" $namespace "v6-node-config" -}}
+{{- $owner := dig "metadata" "annotations" "meta.helm.sh/release-name" "" . -}}
+{{- if and $owner (ne $owner $.Release.Name) }}
+Namespace {{ $namespace }} already has the vantage6 node of release {{ $owner | quote }}; install release {{ $.Release.Name | quote }} into a namespace of its own, with --namespace.
+{{- end -}}
+{{- end -}}
+{{- if and (has $namespace (list "default" "kube-system" "kube-public" "kube-node-lease")) (lookup "v1" "Namespace" "" $namespace) }}
+Namespace {{ $namespace }} is not the node's own, and this chart denies all other traffic in its namespace; choose another, with --namespace and --create-namespace.
+{{- end -}}
+{{- end }}
+
+{{- define "v6-node.faults.apiKey" -}}
+{{- $key := .Values.node.api_key -}}
+{{- if and $key .Values.existingSecret }}
+node.api_key and existingSecret ({{ .Values.existingSecret | quote }}) are both given; keep one of them.
+{{- else if not (or $key .Values.existingSecret) }}
+node.api_key and existingSecret are both empty; set existingSecret to the name of a Secret with the key api_key, or node.api_key to the key itself.
+{{- else if and $key (not (regexMatch "^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$" $key)) }}
+node.api_key is not a UUID; copy the key that the server showed when the node was registered.
+{{- end -}}
+{{- end }}
+
+{{- define "v6-node.faults.server" -}}
+{{- $url := .Values.node.server_url -}}
+{{- $path := .Values.node.api_path -}}
+{{- if not $url }}
+node.server_url is empty; set it to the scheme and host of the vantage6 server, for example https://vantage6.example.org.
+{{- else if not (regexMatch "^https?://([^]/\\s:@?#[]+|\\[[0-9a-fA-F:]+\\])$" $url) }}
+node.server_url {{ $url | quote }} is not just http:// or https:// and a host; leave out the port (node.port has it), the path (node.api_path has it) and a slash at the end.
+{{- end -}}
+{{- if not (regexMatch "^(/[^/\\s?#]+)*$" $path) }}
+node.api_path {{ $path | quote }} is not a path like /api; begin it with a slash and end it without one, or leave it empty.
+{{- end -}}
+{{- if .Values.node.encryption.enabled }}
+node.encryption.enabled is true, but this version can't serve encrypted collaborations yet; set it to false.
+{{- end -}}
+{{- end }}
+
+{{- define "v6-node.faults.variables" -}}
+{{- range $name, $text := .Values.node.algorithm_env -}}
+{{- if or (not (regexMatch "^[A-Za-z_][A-Za-z0-9_]*$" $name)) (eq $name "PKG_NAME") }}
+node.algorithm_env: {{ $name | quote }} can't be a variable of an algorithm; use letters, digits and underscores, and not PKG_NAME, which belongs to the image.
+{{- end -}}
+{{- end -}}
+{{- end }}
+
+{{/* Labels that NetworkPolicies and selectors go by are the chart's own: another value would open or lose a pod. */}}
+{{- define "v6-node.faults.labels" -}}
+{{- $given := dict "commonLabels" .Values.commonLabels "launcher.podLabels" .Values.launcher.podLabels "proxy.podLabels" .Values.proxy.podLabels "jobs.podLabels" .Values.jobs.podLabels -}}
+{{- range $key, $labels := $given -}}
+{{- range $label, $text := $labels -}}
+{{- if regexMatch "^(v6-node\\.vantage6\\.ai|app\\.kubernetes\\.io|helm\\.sh|batch\\.kubernetes\\.io)/" $label }}
+{{ $key }}: label {{ $label | quote }} is set by the chart itself; choose a prefix of your own.
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- end }}
+
+{{- define "v6-node.faults.proxyBudget" -}}
+{{- with .Values.proxy -}}
+{{- if and .podDisruptionBudget.enabled (ge (int .podDisruptionBudget.minAvailable) (int .replicas)) }}
+proxy.podDisruptionBudget.minAvailable {{ int .podDisruptionBudget.minAvailable }} is not less than proxy.replicas {{ int .replicas }}, so no machine could be drained; raise proxy.replicas or lower it.
+{{- end -}}
+{{- end -}}
+{{- end }}
+
+{{- define "v6-node.faults.templateNames" -}}
+{{- range $name, $text := .Values.jobs.templates -}}
+{{- if not (regexMatch "^[A-Za-z0-9][-._A-Za-z0-9]*\\.j2$" $name) }}
+jobs.templates: {{ $name | quote }} is not the name of a template; use letters, digits, dots, dashes and underscores, and end it in .j2, for example job.yaml.j2.
+{{- end -}}
+{{- end -}}
+{{- end }}
