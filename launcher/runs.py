@@ -84,6 +84,7 @@ class Step(Enum):
     REPORT_ACTIVE = auto()
     DELIVER = auto()
     REPORT_VANISHED = auto()
+    REPORT_KILLED = auto()
     REPORT_FOREIGN = auto()
     ASK_SERVER = auto()
     DELETE_JOB = auto()
@@ -91,7 +92,9 @@ class Step(Enum):
     FORGET = auto()
 
 
-def decide(server: ServerState, job: JobState, *, launched: bool, files: bool, active_reported: bool) -> Step:
+def decide(  # noqa: PLR0911  a table
+    server: ServerState, job: JobState, *, launched: bool, files: bool, active_reported: bool, killed: bool
+) -> Step:
     """Choose the next step for a run.
 
     Args:
@@ -100,28 +103,26 @@ def decide(server: ServerState, job: JobState, *, launched: bool, files: bool, a
         launched: whether the task volume records that the run's Job was created.
         files: whether the run has a directory on the task volume.
         active_reported: whether the server was told that the algorithm runs.
+        killed: whether the server ordered the run to be killed.
     """
-    if job is JobState.FOREIGN:
-        return Step.REPORT_FOREIGN
-    if job is JobState.DELETING:
-        return Step.WAIT
-    if server is ServerState.UNKNOWN:
-        return Step.ASK_SERVER
-    if server is ServerState.CLOSED:
-        if job is not JobState.NONE:
+    match server, job:
+        case _, JobState.FOREIGN:
+            return Step.REPORT_FOREIGN
+        case ServerState.OPEN, _ if killed:
+            return Step.REPORT_KILLED
+        case _, JobState.DELETING:
+            return Step.WAIT
+        case ServerState.UNKNOWN, _:
+            return Step.ASK_SERVER
+        case ServerState.CLOSED, JobState.NONE:
+            return Step.REMOVE_FILES if files else Step.FORGET
+        case ServerState.CLOSED, _:
             return Step.DELETE_JOB
-        return Step.REMOVE_FILES if files else Step.FORGET
-    return _decide_open(job, launched=launched, active_reported=active_reported)
-
-
-def _decide_open(job: JobState, *, launched: bool, active_reported: bool) -> Step:
-    match job:
-        case JobState.NONE:
+        case _, JobState.NONE:
             # A Job that was there and is not any more has run, wholly or in part: never run it twice.
             return Step.REPORT_VANISHED if launched else Step.START
-        case JobState.RUNNING:
-            return Step.WAIT if active_reported else Step.REPORT_ACTIVE
-        case JobState.FINISHED:
+        case _, JobState.RUNNING if not active_reported:
+            return Step.REPORT_ACTIVE
+        case _, JobState.FINISHED:
             return Step.DELIVER
-        case _:
-            return Step.WAIT
+    return Step.WAIT

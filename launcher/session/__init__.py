@@ -1,6 +1,5 @@
 """What the node needs of a server, whatever protocol it speaks; one module here per protocol."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -35,17 +34,17 @@ class Identity:
     collaboration_id: int
 
 
-@dataclass(frozen=True)
-class Listeners:
-    """What the server may tell the node at any time.
+class Listener(Protocol):
+    """Who is told what the server says; the calls only take note."""
 
-    `open_runs` is called after every (re)connection with all open runs of this node, `new_runs` with
-    those of a new task, `killed` with the ids of runs that were killed (None: all of this node's).
-    """
+    def open_runs(self, runs: list[Run]) -> None:
+        """All open runs of this node, after every (re)connection and now and then."""
 
-    open_runs: Callable[[list[Run]], None]
-    new_runs: Callable[[list[Run]], None]
-    killed: Callable[[list[int] | None], None]
+    def new_runs(self, runs: list[Run]) -> None:
+        """The open runs of a new task."""
+
+    def killed(self, run_ids: list[int] | None) -> None:
+        """Runs that must end, or None for all of this node's."""
 
 
 class Session(Protocol):

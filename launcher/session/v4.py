@@ -16,7 +16,7 @@ from socketio.exceptions import SocketIOError
 
 from launcher.config import NodeSection
 from launcher.runs import Outcome, Run, RunStatus
-from launcher.session import Identity, Listeners, LoginRefused, ServerRefusal, ServerUnavailable
+from launcher.session import Identity, Listener, LoginRefused, ServerRefusal, ServerUnavailable
 from launcher.session.rest import Rest, backoff
 from launcher.session.v4_answers import page_count, parse_run
 
@@ -37,14 +37,13 @@ class V4Session:
         http: carries REST and socket.io; closed by whoever made it.
         node: the node's configuration.
         api_key: the node's key.
-        listeners: who is told what the server says.
     """
 
     identity: Identity
+    _listener: Listener
 
-    def __init__(self, http: aiohttp.ClientSession, node: NodeSection, api_key: str, listeners: Listeners) -> None:
+    def __init__(self, http: aiohttp.ClientSession, node: NodeSection, api_key: str) -> None:
         self._node = node
-        self._listeners = listeners
         self._rest = Rest(http, node.api_url, api_key)
         self._synced = asyncio.Event()
         self._token_refused = False
@@ -169,8 +168,9 @@ class V4Session:
 
     # Being online
 
-    async def stay_connected(self) -> None:
+    async def stay_connected(self, listener: Listener) -> None:
         """Be online, for ever: connect, and connect again with a fresh token whenever the connection ends."""
+        self._listener = listener
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._rest.keep_fresh())
             tasks.create_task(self._reconnect_for_ever())
@@ -223,7 +223,7 @@ class V4Session:
     async def _sync_now_and_then(self) -> None:
         while True:
             await asyncio.sleep(_SYNC_EVERY)
-            self._listeners.open_runs(await self._until_answered(None))
+            self._listener.open_runs(await self._until_answered(None))
 
     async def close(self) -> None:
         """Go offline."""
@@ -234,14 +234,14 @@ class V4Session:
     async def _on_sync(self) -> None:
         runs = await self._until_answered(None)
         self._synced.set()
-        self._listeners.open_runs(runs)
+        self._listener.open_runs(runs)
         if self._node.share_config:
             await self._socket.emit("node_info_update", self._shared_config(), namespace=NAMESPACE)
 
     async def _on_new_task(self, task: dict[str, Any]) -> None:
         # Sent to the whole collaboration: the list is empty for a task without a run for this node.
         if runs := await self._until_answered(task["id"]):
-            self._listeners.new_runs(runs)
+            self._listener.new_runs(runs)
 
     async def _until_answered(self, task_id: int | None) -> list[Run]:
         failures = 0
@@ -259,10 +259,10 @@ class V4Session:
         if order.get("node_id") not in (None, self.identity.node_id):
             return
         if (listed := order.get("kill_list")) is None:
-            self._listeners.killed(None)
+            self._listener.killed(None)
         else:
             ours = [entry for entry in listed if entry.get("organization_id") == self.identity.organization_id]
-            self._listeners.killed([entry["run_id"] for entry in ours])
+            self._listener.killed([entry["run_id"] for entry in ours])
 
     async def _on_bad_token(self) -> None:
         # The connection stays, but anonymous: end it, and connect again with a new token.

@@ -1,0 +1,61 @@
+"""The command line of the node: `run` is what the launcher's pod executes."""
+
+import asyncio
+import logging
+import os
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from launcher import logs
+from launcher.config import ConfigError, NodeConfig, read_api_key
+from launcher.invariants import InvariantError
+from launcher.node import run_node
+from launcher.session import LoginRefused
+from launcher.templates import TemplateError
+
+log = logging.getLogger("launcher")
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+
+
+@app.callback()
+def main() -> None:
+    """The vantage6 node for Kubernetes."""
+
+
+@app.command()
+def run(
+    config: Annotated[Path, typer.Option(envvar="V6_NODE_CONFIG", help="The node's configuration file.")],
+    secrets: Annotated[Path, typer.Option(envvar="V6_NODE_SECRETS", help="Folder of the mounted Secret.")],
+    tasks: Annotated[Path, typer.Option(envvar="V6_NODE_TASKS", help="Where the task volume is mounted.")],
+    templates: Annotated[
+        Path | None, typer.Option(envvar="V6_NODE_TEMPLATES", help="Folder of the administrator's job templates.")
+    ] = None,
+) -> None:
+    """Be the node: take runs, execute them as Jobs, deliver their results, until told to stop."""
+    # Everything that this process writes is for it and its group, the algorithms' group among them.
+    os.umask(0o007)
+    logs.configure("INFO")
+    try:
+        settings = NodeConfig.load(config)
+        api_key = read_api_key(secrets)
+        logs.configure(settings.node.logging.level)
+        logs.hide(api_key)
+        asyncio.run(run_node(settings, api_key, tasks, templates))
+    except* (ConfigError, LoginRefused, TemplateError, InvariantError) as group:
+        for sentence in _sentences(group):
+            log.critical(sentence)
+        sys.exit(1)
+
+
+def _sentences(error: BaseException) -> list[str]:
+    if isinstance(error, BaseExceptionGroup):
+        return [sentence for part in error.exceptions for sentence in _sentences(part)]
+    return [str(error)]
+
+
+if __name__ == "__main__":
+    app()

@@ -1,0 +1,93 @@
+"""Calls to the Kubernetes API server with plain trees.
+
+The typed client is passed by: it drops fields that it does not know (an admin's template may use newer ones)
+and parses every object twice.
+"""
+
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import aiohttp
+from kubernetes.aio import client, config
+from kubernetes.aio.client.exceptions import ApiException
+
+Tree = dict[str, Any]
+
+_CALL = aiohttp.ClientTimeout(total=60, sock_connect=10)
+# A stream may be silent for long, but a dead connection must be noticed.
+_STREAM = aiohttp.ClientTimeout(total=None, sock_connect=10, sock_read=330)
+
+
+class ClusterUnavailable(Exception):  # noqa: N818  a condition that passes
+    """The API server can't be reached or can't do it now: try again later."""
+
+
+class ApiRefusal(Exception):  # noqa: N818
+    """The API server said no; `status` is the HTTP status, the message the server's own words."""
+
+    def __init__(self, status: int, message: str) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+class KubeApi:
+    """The API server, with the pod's own service account, whose token is read anew as it is renewed."""
+
+    def __init__(self) -> None:
+        config.load_incluster_config()  # type: ignore[no-untyped-call]
+        self._client = client.ApiClient()
+
+    async def call(self, method: str, path: str, query: Tree | None = None, body: Tree | None = None) -> Tree:
+        """Call the API server and return the tree that it answers.
+
+        Raises:
+            ApiRefusal: the answer is 4xx.
+            ClusterUnavailable: no answer, 5xx or 429.
+        """
+        async with self._answer(method, path, query, body, _CALL) as response:
+            return dict(json.loads(await response.read()))
+
+    async def lines(self, path: str, query: Tree) -> AsyncIterator[bytes]:
+        """The lines of an answer as they arrive; raises like `call`."""
+        async with self._answer("GET", path, query, None, _STREAM) as response:
+            while line := await response.content.readline():
+                yield line
+
+    async def chunks(self, path: str, query: Tree) -> AsyncIterator[bytes]:
+        """The bytes of an answer as they arrive; raises like `call`."""
+        async with self._answer("GET", path, query, None, _STREAM) as response:
+            async for chunk in response.content.iter_any():
+                yield chunk
+
+    @asynccontextmanager
+    async def _answer(
+        self, method: str, path: str, query: Tree | None, body: Tree | None, limits: aiohttp.ClientTimeout
+    ) -> AsyncIterator[aiohttp.ClientResponse]:
+        try:
+            request = await self._client.param_serialize(
+                method, path, query_params=list((query or {}).items()), body=body, auth_settings=["BearerToken"]
+            )
+            answer = await self._client.call_api(*request, _request_timeout=limits, _preload_content=False)
+            async with answer.response as response:
+                if response.status >= 400:
+                    raise _refusal(response.status, await response.text())
+                yield response
+        except (aiohttp.ClientError, TimeoutError, OSError, ApiException, ValueError) as error:
+            raise ClusterUnavailable(f"{method} {path}: {error or type(error).__name__}") from error
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._client.close()  # type: ignore[no-untyped-call]
+
+
+def _refusal(status: int, text: str) -> Exception:
+    try:
+        message = str(json.loads(text)["message"])
+    except (ValueError, KeyError, TypeError):
+        message = text[:500]
+    # 401 passes too: the service account's token is renewed under our feet.
+    if status >= 500 or status in {401, 429}:
+        return ClusterUnavailable(f"the API server answered {status}: {message}")
+    return ApiRefusal(status, message)

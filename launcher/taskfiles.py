@@ -1,0 +1,207 @@
+"""The task volume: the files of each run, and whose they are.
+
+    runs/<run id>-<mark>/run.json    whose the directory is, and whether the run's Job was created
+    runs/<run id>-<mark>/data/       what the algorithm sees: input, token, output
+    jobs/<job id>-<mark>/            /mnt/tmp, shared by the runs of one job on this node
+
+The mark is a digest of server, node and time of assignment, so that another server's run of the same
+number never meets these files. Whatever is below `data` was made by code that nobody here trusts.
+"""
+
+import hashlib
+import json
+import logging
+import os
+import shutil
+import stat
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from launcher.runs import Run
+from launcher.session import Identity
+
+log = logging.getLogger(__name__)
+
+_RECORD = "run.json"
+_DIRECTORY_MODE, _FILE_MODE = 0o770, 0o660
+
+
+class OutputError(Exception):
+    """The algorithm's output can't be taken; the message tells the researcher why."""
+
+
+class TaskFiles:
+    """The runs' directories on the task volume.
+
+    Args:
+        root: where the volume is mounted.
+        identity: whose runs they are.
+    """
+
+    def __init__(self, root: Path, identity: Identity) -> None:
+        self._root = root
+        self._owner = {"server": identity.server, "node_id": identity.node_id}
+
+    def directory(self, run: Run) -> Path:
+        """The directory of a run."""
+        return self._root / self.sub_path(run)
+
+    def sub_path(self, run: Run) -> str:
+        """The run's directory, relative to the volume."""
+        return f"runs/{run.id}-{self._mark(run.id, run.assigned_at)}"
+
+    def tmp_sub_path(self, run: Run) -> str:
+        """The directory that the runs of the run's job share, relative to the volume."""
+        return f"jobs/{run.job_id}-{self._mark(run.job_id, 'job')}"
+
+    def _mark(self, number: int, when: str) -> str:
+        text = json.dumps([self._owner["server"], self._owner["node_id"], number, when])
+        return hashlib.sha256(text.encode()).hexdigest()[:8]
+
+    def prepare(self, run: Run, content: bytes, token: str) -> None:
+        """Make the run's directory, with its input and token and an empty output.
+
+        Raises:
+            OSError: the volume is full or can't be written.
+        """
+        directory = self.directory(run)
+        data = directory / "data"
+        _make_directory(data)
+        tmp = self._root / self.tmp_sub_path(run)
+        _make_directory(tmp)
+        os.utime(tmp)
+        self._record(run, job_uid=None)
+        for name, text in (("input", content), ("token", token.encode()), ("output", b"")):
+            _write(data / name, text)
+
+    def note_launched(self, run: Run, job_uid: str) -> None:
+        """Record that the run's Job exists: from now on the run is never started again."""
+        self._record(run, job_uid)
+
+    def _record(self, run: Run, job_uid: str | None) -> None:
+        record = {**self._owner, "run_id": run.id, "assigned_at": run.assigned_at, "job_uid": job_uid}
+        path = self.directory(run) / _RECORD
+        # Written aside and renamed: a crash leaves the old record or the new one, never half of one.
+        _write(path.with_suffix(".new"), json.dumps(record).encode())
+        path.with_suffix(".new").rename(path)
+
+    def launched(self, run: Run) -> bool:
+        """Whether the run's Job was created at some time."""
+        record = _read_record(self.directory(run))
+        return record is not None and record.get("job_uid") is not None
+
+    def exist(self, run_id: int) -> bool:
+        """Whether this node has a directory for a run of this number."""
+        return any(True for _ in self._own(f"{run_id}-*"))
+
+    def leftovers(self) -> list[int]:
+        """The ids of all runs that have a directory; those of another server or node are only reported."""
+        found = {record["run_id"] for _, record in self._own("*")}
+        return sorted(found)
+
+    def _own(self, pattern: str) -> list[tuple[Path, dict[str, Any]]]:
+        own = []
+        for directory in (self._root / "runs").glob(pattern):
+            record = _read_record(directory)
+            if record is not None and all(record.get(key) == value for key, value in self._owner.items()):
+                own.append((directory, record))
+            else:
+                log.warning(
+                    "a directory of another server or node is left alone", extra={"fields": {"path": directory}}
+                )
+        return own
+
+    def read_output(self, run: Run, limit: int) -> bytes:
+        """What the algorithm wrote as its output, in bytes.
+
+        Only a regular file with one name is read: a link could point at anything the launcher may read, and
+        opening a pipe or device could block or worse.
+
+        Raises:
+            OutputError: there is no output, it is not such a file, or it is longer than `limit` bytes.
+        """
+        flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+        try:
+            data = os.open(self.directory(run) / "data", os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+        except OSError as error:
+            raise OutputError(f"The run's directory can't be opened ({error.strerror}).") from error
+        try:
+            output = os.open("output", flags, dir_fd=data)
+        except OSError as error:
+            raise OutputError(f"The algorithm left no output that can be read ({error.strerror}).") from error
+        finally:
+            os.close(data)
+        with os.fdopen(output, "rb") as file:
+            facts = os.fstat(output)
+            if not stat.S_ISREG(facts.st_mode) or facts.st_nlink != 1:
+                raise OutputError("The algorithm's output is not a regular file with one name, so it was not read.")
+            content = file.read(limit + 1)
+        if len(content) > limit:
+            raise OutputError(f"The algorithm's output is larger than the {limit} bytes that this node passes on.")
+        return content
+
+    def remove(self, run_id: int) -> None:
+        """Remove this node's directories of a run.
+
+        Raises:
+            OSError: something is left.
+        """
+        for directory, _ in self._own(f"{run_id}-*"):
+            _remove_tree(directory)
+
+    def remove_old_tmp(self, older_than: float, in_use: set[str]) -> None:
+        """Remove the shared directories of jobs whose last run started more than `older_than` seconds ago.
+
+        Args:
+            older_than: seconds.
+            in_use: sub-paths that running pods have mounted.
+        """
+        for directory in (self._root / "jobs").glob("*"):
+            old = time.time() - directory.lstat().st_mtime > older_than
+            if old and str(directory.relative_to(self._root)) not in in_use:
+                _remove_tree(directory)
+
+
+def _make_directory(path: Path) -> None:
+    for directory in (*reversed(path.parents), path):
+        if not directory.exists():
+            directory.mkdir(exist_ok=True)
+            directory.chmod(_DIRECTORY_MODE)
+
+
+def _write(path: Path, content: bytes) -> None:
+    # Replaced, never overwritten in place: what is there may be a link that an earlier attempt's algorithm left.
+    path.unlink(missing_ok=True)
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC)
+    with os.fdopen(descriptor, "wb") as file:
+        os.fchmod(descriptor, _FILE_MODE)
+        file.write(content)
+        file.flush()
+        os.fsync(descriptor)
+
+
+def _read_record(directory: Path) -> dict[str, Any] | None:
+    try:
+        record = json.loads((directory / _RECORD).read_text())
+    except (OSError, ValueError):
+        return None
+    return record if isinstance(record, dict) else None
+
+
+def _remove_tree(path: Path) -> None:
+    """Remove a directory even if the algorithm took away its own rights; links in it are not followed."""
+
+    def unlock(function: Callable[..., Any], name: str, _: object) -> None:
+        stuck = Path(name)
+        for directory in (stuck.parent, stuck):
+            if stat.S_ISDIR(directory.lstat().st_mode):
+                directory.chmod(0o700)
+        if stat.S_ISDIR(stuck.lstat().st_mode):
+            shutil.rmtree(stuck)
+        else:
+            stuck.unlink()
+
+    if path.exists():
+        shutil.rmtree(path, onerror=unlock)

@@ -1,0 +1,79 @@
+"""A work queue with one worker per key: what happens to one run happens in order, runs do not wait for each other."""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+
+log = logging.getLogger(__name__)
+
+_FIRST_DELAY, _LONGEST_DELAY = 0.5, 60.0
+
+
+class WorkQueue:
+    """Calls `work(key)` for every key that was added, never twice at a time for one key.
+
+    A key added while its work is under way is worked on once more afterwards. Work that raises is
+    repeated after a delay that grows from half a second to a minute; adding the key again ends the wait.
+
+    Args:
+        work: what to do for a key.
+        expected: exceptions that are a passing condition and not a fault of the program.
+        at_once: how many keys are worked on at the same time.
+    """
+
+    def __init__(
+        self, work: Callable[[int], Awaitable[None]], expected: tuple[type[Exception], ...], at_once: int = 64
+    ) -> None:
+        self._work = work
+        self._expected = expected
+        self._places = asyncio.Semaphore(at_once)
+        self._busy: dict[int, asyncio.Task[None]] = {}
+        self._again: set[int] = set()
+        self._failures: dict[int, int] = {}
+        self._delayed: dict[int, asyncio.TimerHandle] = {}
+        self._closed = False
+
+    def add(self, key: int) -> None:
+        """Have the key worked on, now or as soon as its present work is done."""
+        if delayed := self._delayed.pop(key, None):
+            delayed.cancel()
+        if self._closed:
+            return
+        if key in self._busy:
+            self._again.add(key)
+        else:
+            self._busy[key] = asyncio.create_task(self._run(key), name=f"run-{key}")
+
+    async def _run(self, key: int) -> None:
+        try:
+            async with self._places:
+                await self._work(key)
+            self._failures.pop(key, None)
+        except Exception as error:  # one run's trouble must not end the others' work
+            self._try_later(key, error)
+        finally:
+            del self._busy[key]
+            if key in self._again:
+                self._again.discard(key)
+                self.add(key)
+
+    def _try_later(self, key: int, error: Exception) -> None:
+        failures = self._failures[key] = self._failures.get(key, 0) + 1
+        delay = min(_FIRST_DELAY * 2 ** min(failures - 1, 10), _LONGEST_DELAY)
+        fields = {"run": key, "reason": str(error), "seconds": delay}
+        log.warning(
+            "trying again later",
+            extra={"fields": fields},
+            exc_info=None if isinstance(error, self._expected) else error,
+        )
+        self._delayed[key] = asyncio.get_running_loop().call_later(delay, self.add, key)
+
+    async def close(self, patience: float) -> None:
+        """Take no more work, and wait up to `patience` seconds for what is under way."""
+        self._closed = True
+        for delayed in self._delayed.values():
+            delayed.cancel()
+        if self._busy:
+            _, late = await asyncio.wait(self._busy.values(), timeout=patience)
+            for task in late:
+                task.cancel()
