@@ -1,8 +1,8 @@
 {{/* Where databases lie. One on a host path gets a PersistentVolume and a claim, one in a claim is taken as it is. */}}
 
 {{/*
-What tells the volume of a host path from others, as part of its name. A volume can't be changed once it exists, so its name
-changes with what it points to: an upgrade with another path then makes a new volume instead of being refused.
+What tells the volume of a host path from others, as part of its name. A volume can't be changed once it exists, so its
+name changes with what it points to: an upgrade with another path then makes a new volume instead of being refused.
 Takes a database.
 */}}
 {{- define "v6-node.databaseSlug" -}}

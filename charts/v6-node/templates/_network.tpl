@@ -10,8 +10,8 @@
 {{- end }}
 
 {{/*
-Peers by address. Where no addresses are given the caller leaves `to` out, which means any: 0.0.0.0/0 would not do, as plugins
-like Cilium don't count the cluster's own machines among it. Takes a list of CIDRs.
+Peers by address. Where no addresses are given the caller leaves `to` out, which means any: 0.0.0.0/0 would not do, as
+plugins like Cilium don't count the cluster's own machines among it. Takes a list of CIDRs.
 */}}
 {{- define "v6-node.toAddresses" -}}
 to:

@@ -1,12 +1,12 @@
 {{/*
-What values.schema.json can't say: rules over several keys, and rules whose remedy deserves a sentence. Each helper prints one
-line for each fault; all faults are shown at once. No sentence repeats the API key.
+What values.schema.json can't say: rules over several keys, and rules whose remedy deserves a sentence. Each helper
+prints one line for each fault; all faults are shown at once. No sentence repeats the API key.
 */}}
 
 {{- define "v6-node.validate" -}}
-{{- $faults := list "ownNamespace" "apiKey" "server" "databases" "variables" "labels" "proxyBudget" "templateNames" -}}
+{{- $rules := list "ownNamespace" "apiKey" "server" "databases" "variables" "labels" "proxyBudget" "templateNames" -}}
 {{- $lines := list -}}
-{{- range $faults -}}
+{{- range $rules -}}
 {{- with include (printf "v6-node.faults.%s" .) $ | trim }}{{ $lines = append $lines . }}{{ end -}}
 {{- end -}}
 {{- with $lines }}{{ fail (printf "\n%s\n" (join "\n" .)) }}{{ end -}}
@@ -21,7 +21,8 @@ line for each fault; all faults are shown at once. No sentence repeats the API k
 Namespace {{ $namespace }} already has the vantage6 node of release {{ $owner | quote }}; install release {{ $.Release.Name | quote }} into a namespace of its own, with --namespace.
 {{- end -}}
 {{- end -}}
-{{- if and (has $namespace (list "default" "kube-system" "kube-public" "kube-node-lease")) (lookup "v1" "Namespace" "" $namespace) }}
+{{- $shared := has $namespace (list "default" "kube-system" "kube-public" "kube-node-lease") -}}
+{{- if and $shared (lookup "v1" "Namespace" "" $namespace) }}
 Namespace {{ $namespace }} is not the node's own, and this chart denies all other traffic in its namespace; choose another, with --namespace and --create-namespace.
 {{- end -}}
 {{- end }}
@@ -63,7 +64,9 @@ node.algorithm_env: {{ $name | quote }} can't be a variable of an algorithm; use
 
 {{/* Labels that NetworkPolicies and selectors go by are the chart's own: another value would open or lose a pod. */}}
 {{- define "v6-node.faults.labels" -}}
-{{- $given := dict "commonLabels" .Values.commonLabels "launcher.podLabels" .Values.launcher.podLabels "proxy.podLabels" .Values.proxy.podLabels "jobs.podLabels" .Values.jobs.podLabels -}}
+{{- $pods := dict "launcher" .Values.launcher "proxy" .Values.proxy "jobs" .Values.jobs -}}
+{{- $given := dict "commonLabels" .Values.commonLabels -}}
+{{- range $name, $settings := $pods }}{{ $_ := set $given (printf "%s.podLabels" $name) $settings.podLabels }}{{ end -}}
 {{- range $key, $labels := $given -}}
 {{- range $label, $text := $labels -}}
 {{- if regexMatch "^(v6-node\\.vantage6\\.ai|app\\.kubernetes\\.io|helm\\.sh|batch\\.kubernetes\\.io)/" $label }}
