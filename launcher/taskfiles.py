@@ -133,11 +133,14 @@ class TaskFiles:
             raise OutputError(f"The algorithm left no output that can be read ({error.strerror}).") from error
         finally:
             os.close(data)
-        with os.fdopen(output, "rb") as file:
+        try:
             facts = os.fstat(output)
             if not stat.S_ISREG(facts.st_mode) or facts.st_nlink != 1:
                 raise OutputError("The algorithm's output is not a regular file with one name, so it was not read.")
-            content = file.read(limit + 1)
+            with os.fdopen(output, "rb", closefd=False) as file:
+                content = file.read(limit + 1)
+        finally:
+            os.close(output)
         if len(content) > limit:
             raise OutputError(f"The algorithm's output is larger than the {limit} bytes that this node passes on.")
         return content
