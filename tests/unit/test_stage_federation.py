@@ -1,5 +1,6 @@
 """The stage by itself: a real server and client on loopback, with a node that only knows REST."""
 
+import asyncio
 import base64
 import json
 from collections.abc import Iterator
@@ -9,9 +10,11 @@ from typing import Any
 
 import pytest
 import requests
+import socketio
 
 from tests.stage import StageError
 from tests.stage.federation import Collaboration, Federation, NodeAccount, Researcher
+from tests.stage.recorder import Recorder
 from tests.stage.server import Server
 
 
@@ -38,8 +41,8 @@ def researcher(study: Collaboration) -> Researcher:
 class ThinNode:
     """Just enough of a node to answer runs: it logs in and patches what it is told to."""
 
-    def __init__(self, server: Server, account: NodeAccount) -> None:
-        self.api = server.api
+    def __init__(self, server: Server, account: NodeAccount, api: str = "") -> None:
+        self.api = api or server.api
         self.account = account
         token = requests.post(f"{self.api}/token/node", json={"api_key": account.api_key}, timeout=10)
         token.raise_for_status()
@@ -122,6 +125,32 @@ def test_a_restarted_server_keeps_data_and_port_and_a_new_secret_voids_tokens(tm
     assert not server.running
     with pytest.raises(requests.ConnectionError):
         requests.get(f"{server.api}/version", timeout=2)
+
+
+@pytest.mark.parametrize("transport", ["polling", "websocket"])
+async def test_a_node_lives_behind_the_recorder_which_counts_its_deliveries(
+    server: Server, study: Collaboration, researcher: Researcher, transport: str
+) -> None:
+    account = study.nodes[0]
+    base = f"{server.url}:{server.port}"
+    with Recorder("127.0.0.1", base) as recorder:
+        node = ThinNode(server, account, f"http://127.0.0.1:{recorder.port}/api")
+        heard: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
+        client = socketio.AsyncClient()
+        client.on("new_task", heard.put_nowait, namespace="/tasks")
+        await client.connect(
+            f"http://127.0.0.1:{recorder.port}", headers=node.headers, namespaces=["/tasks"], transports=[transport]
+        )
+        assert await asyncio.to_thread(researcher.node_status, account) == "online"
+        task = await asyncio.to_thread(researcher.send, "an:image", "f", organizations=[account.organization])
+        assert (await asyncio.wait_for(heard.get(), 10))["id"] == task.id
+        run = next(run for run in await asyncio.to_thread(node.open_runs) if run["task"]["id"] == task.id)
+        await asyncio.to_thread(node.finish, run, 1)
+        refused = await asyncio.to_thread(node.patch, run, finished_at="2026-01-01T00:00:00+00:00")
+        await client.disconnect()
+    assert refused.status_code == 400
+    assert [each.status for each in recorder.patches(run["id"])] == [200, 400]
+    assert [each.body["status"] for each in recorder.deliveries(run["id"])] == ["completed"]
 
 
 def test_the_root_password_is_not_the_one_everybody_knows(server: Server) -> None:

@@ -1,0 +1,184 @@
+"""A vantage6 node in the cluster: a namespace, a values file, and the chart's release in it."""
+
+import os
+import signal
+import socket
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from tests.stage.federation import Collaboration, NodeAccount, wait_until
+from tests.stage.kube import Kubectl
+
+CHART = Path(__file__).parents[2] / "charts" / "v6-node"
+RELEASE = "v6-node"
+ONLINE_SECONDS = 120.0
+LAUNCHER = "v6-node-launcher-0"
+
+
+def values_for(account: NodeAccount, server_url: str, port: int, image: str, **node: Any) -> dict[str, Any]:
+    """Make the chart's values for a node of a server on this stage.
+
+    Args:
+        account: what the server knows the node by.
+        server_url: scheme and host of the server.
+        port: its port.
+        image: reference of the node's image, which the cluster has already.
+        node: further keys of the section `node`, such as `databases`.
+    """
+    repository, _, tag = image.rpartition(":")
+    return {
+        "node": {"api_key": account.api_key, "server_url": server_url, "port": port, "api_path": "/api", **node},
+        "image": {"repository": repository, "tag": tag, "pullPolicy": "IfNotPresent"},
+        "taskVolume": {"size": "1Gi"},
+    }
+
+
+class Node:
+    """One node of a collaboration, in a namespace of its own.
+
+    Args:
+        kubectl: the cluster.
+        collaboration: the node's.
+        account: which of its nodes.
+        namespace: name of the namespace to make for it.
+        values: the chart's values.
+        folder: where the values file is kept.
+        owner: value of the namespace's label that says whose it is.
+    """
+
+    def __init__(
+        self,
+        kubectl: Kubectl,
+        collaboration: Collaboration,
+        account: NodeAccount,
+        namespace: str,
+        values: dict[str, Any],
+        *,
+        folder: Path,
+        owner: str,
+    ) -> None:
+        self.kubectl = kubectl
+        self.collaboration = collaboration
+        self.account = account
+        self.namespace = namespace
+        self.values = values
+        self.values_file = folder / f"{namespace}.yaml"
+        self.owner = owner
+
+    def create_namespace(self) -> None:
+        self.kubectl.create_namespace(self.namespace, self.owner)
+
+    def install(self) -> None:
+        """Install the chart, or upgrade it to the values as they are now; returns before the node is online."""
+        self.values_file.touch(mode=0o600)  # it holds the API key
+        self.values_file.write_text(yaml.safe_dump(self.values, sort_keys=False))
+        self.kubectl.helm(
+            "upgrade", "--install", RELEASE, str(CHART), "-f", str(self.values_file), namespace=self.namespace
+        )
+
+    def start(self) -> "Node":
+        """Make the namespace, install the chart and wait until the server calls the node online."""
+        self.create_namespace()
+        self.install()
+        return self.wait_online()
+
+    def status(self) -> str:
+        """Return what the server says: `online` or `offline`."""
+        answer = self.collaboration.federation.root.node.get(self.account.id)
+        return str(answer["status"] or "offline")
+
+    def wait_online(self, seconds: float = ONLINE_SECONDS) -> "Node":
+        """Wait for the server to call it online.
+
+        Raises:
+            StageError: it did not; the message tells what happened in the namespace.
+        """
+        return self._wait_status("online", seconds)
+
+    def wait_offline(self, seconds: float = ONLINE_SECONDS) -> "Node":
+        return self._wait_status("offline", seconds)
+
+    def _wait_status(self, status: str, seconds: float) -> "Node":
+        def describe() -> str:
+            return f"node {self.account.name} is {self.status()}, not {status}\n{self.kubectl.story(self.namespace)}"
+
+        wait_until(lambda: self.status() == status, seconds, describe)
+        return self
+
+    def launcher_log(self, *, previous: bool = False) -> str:
+        return self.kubectl("logs", LAUNCHER, *(["--previous"] if previous else []), namespace=self.namespace)
+
+    def scale_launcher(self, replicas: int) -> None:
+        """Take the launcher away (0) or bring it back (1), as an administrator does it."""
+        self.kubectl("scale", "statefulset/v6-node-launcher", f"--replicas={replicas}", namespace=self.namespace)
+
+    def pods(self, role: str) -> list[dict[str, Any]]:
+        """Return the pods of a role: launcher, proxy or algorithm."""
+        pods = self.kubectl.get("pods", namespace=self.namespace, selector=f"v6-node.vantage6.ai/role={role}")
+        return list(pods)
+
+    def jobs(self) -> list[dict[str, Any]]:
+        return list(self.kubectl.get("jobs", namespace=self.namespace))
+
+    def kill_launcher(self) -> str:
+        """End the launcher's process with SIGKILL, no warning given; returns how.
+
+        Where the cluster's processes are this machine's, the signal goes to the very process, and its container is
+        restarted in the same pod. Elsewhere the pod is deleted with a grace period of 0, the closest the API offers.
+        """
+        (pod,) = self.pods("launcher")
+        process = _process_of(pod["metadata"]["uid"])
+        if process is not None:
+            os.kill(process, signal.SIGKILL)
+            return f"SIGKILL to process {process}"
+        self.kubectl("delete", "pod", LAUNCHER, "--grace-period=0", "--force", namespace=self.namespace)
+        return "pod deleted with grace period 0"
+
+    def uninstall(self) -> None:
+        self.kubectl.helm("uninstall", RELEASE, "--ignore-not-found", namespace=self.namespace)
+
+    def remove(self, *, wait: bool = False) -> None:
+        """Uninstall it (what is cluster-wide goes with the release) and delete its namespace."""
+        self.uninstall()
+        self.kubectl("delete", "namespace", self.namespace, "--ignore-not-found", f"--wait={str(wait).lower()}")
+
+
+def owner_of_this_process() -> str:
+    """Return a label value that tells which machine's which process made something."""
+    return f"{socket.gethostname()[:40]}-{os.getpid()}"
+
+
+def _process_of(pod_uid: str) -> int | None:
+    """Find the launcher of a pod among this machine's processes: their cgroup names the pod."""
+    for cgroup in Path("/proc").glob("[0-9]*/cgroup"):
+        try:
+            # The systemd driver writes the uid with underscores.
+            inside = pod_uid in cgroup.read_text().replace("_", "-")
+            command = cgroup.with_name("cmdline").read_bytes().split(b"\0")
+        except OSError:  # it ended meanwhile
+            continue
+        if inside and b"launcher" in command:
+            return int(cgroup.parent.name)
+    return None
+
+
+def remove_orphans(kubectl: Kubectl, label: str) -> list[str]:
+    """Remove what processes of this machine made that are no more (a test session that was killed).
+
+    Returns:
+        The names of the namespaces that were removed.
+
+    Raises:
+        StageError: the cluster refused.
+    """
+    removed = []
+    for namespace in kubectl.get("namespaces", selector=label):
+        name, owner = namespace["metadata"]["name"], namespace["metadata"]["labels"][label]
+        host, _, pid = owner.rpartition("-")
+        if host == socket.gethostname()[:40] and pid.isdigit() and not Path(f"/proc/{pid}").exists():
+            kubectl.helm("uninstall", RELEASE, "--ignore-not-found", namespace=name)
+            kubectl("delete", "namespace", name, "--wait=false")
+            removed.append(name)
+    return removed

@@ -1,0 +1,148 @@
+"""A reverse proxy before the real server that writes down every exchange: the judge of what was delivered.
+
+It runs in a thread of the test's process, and passes everything on as it is: REST, socket.io's long polling and its
+websockets. Redirects and links stay right because the Host header is passed on too.
+"""
+
+import asyncio
+import json
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from typing import Any
+
+import aiohttp
+from aiohttp import web
+
+# Of this hop only (RFC 9110, 7.6.1), or made again by aiohttp.
+HOP = {
+    "connection",
+    "keep-alive",
+    "transfer-encoding",
+    "upgrade",
+    "te",
+    "trailer",
+    "content-length",
+    "content-encoding",
+}
+
+
+@dataclass(frozen=True)
+class Exchange:
+    """A request and the server's answer to it."""
+
+    at: float  # seconds, time.time(), when the request came in
+    seconds: float
+    method: str
+    path: str
+    body: Any  # the JSON of the request, else None
+    status: int
+
+
+@dataclass
+class Recorder:
+    """Listens on an address of this machine and forwards to `target`, a base such as http://127.0.0.1:1234."""
+
+    address: str
+    target: str
+    port: int = 0
+    exchanges: list[Exchange] = field(default_factory=list)
+    # Called with (method, path, body) before a request is passed on; an HTTP status as the answer drops the request.
+    intercept: Callable[[str, str, Any], int | None] | None = None
+
+    def __post_init__(self) -> None:
+        self._loop = asyncio.new_event_loop()
+        self._stop = asyncio.Event()
+
+    def __enter__(self) -> "Recorder":
+        ready: Future[int] = Future()
+        self._thread = threading.Thread(target=lambda: self._loop.run_until_complete(self._serve(ready)), daemon=True)
+        self._thread.start()
+        self.port = ready.result(30)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._loop.call_soon_threadsafe(self._stop.set)
+        self._thread.join(30)
+
+    def deliveries(self, run_id: int) -> list[Exchange]:
+        """Return the requests that ended a run (PATCH with finished_at) and that the server accepted."""
+        return [each for each in self.patches(run_id) if each.status == 200 and (each.body or {}).get("finished_at")]
+
+    def patches(self, run_id: int) -> list[Exchange]:
+        return [each for each in self.exchanges if each.method == "PATCH" and each.path.endswith(f"/run/{run_id}")]
+
+    async def _serve(self, ready: "Future[int]") -> None:
+        app = web.Application(client_max_size=2**30)
+        app.router.add_route("*", "/{path:.*}", self._handle)
+        runner = web.AppRunner(app, access_log=None, shutdown_timeout=1)
+        async with aiohttp.ClientSession(
+            auto_decompress=False, timeout=aiohttp.ClientTimeout(total=None)
+        ) as self._http:
+            await runner.setup()
+            try:
+                site = web.TCPSite(runner, self.address, self.port)
+                await site.start()
+                ready.set_result(runner.addresses[0][1])
+                await self._stop.wait()
+            except OSError as error:
+                ready.set_exception(error)
+            finally:
+                await runner.cleanup()
+
+    async def _handle(self, request: web.Request) -> web.StreamResponse:
+        if request.headers.get("Upgrade", "").lower() == "websocket":
+            return await self._websocket(request)
+        began, clock = time.time(), time.monotonic()
+        content = await request.read()
+        body = _json(content)
+        if self.intercept and (status := self.intercept(request.method, request.path, body)):
+            return web.Response(status=status)
+        url = self.target + request.path_qs
+        try:
+            async with self._http.request(
+                request.method, url, data=content, headers=_headers(request.headers), allow_redirects=False
+            ) as answer:
+                payload = await answer.read()
+        except aiohttp.ClientError as error:
+            return web.Response(status=502, text=str(error))
+        seconds = time.monotonic() - clock
+        self.exchanges.append(Exchange(began, seconds, request.method, request.path, body, answer.status))
+        keep = {k: v for k, v in answer.headers.items() if k.lower() not in HOP - {"content-encoding"}}
+        return web.Response(status=answer.status, body=payload, headers=keep)
+
+    async def _websocket(self, request: web.Request) -> web.WebSocketResponse:
+        here = web.WebSocketResponse(max_msg_size=0)
+        await here.prepare(request)
+        keep = {k: v for k, v in _headers(request.headers).items() if not k.lower().startswith("sec-websocket")}
+        async with self._http.ws_connect(self.target + request.path_qs, headers=keep, max_msg_size=0) as there:
+            directions = [asyncio.ensure_future(_pass_on(here, there)), asyncio.ensure_future(_pass_on(there, here))]
+            _, pending = await asyncio.wait(directions, return_when=asyncio.FIRST_COMPLETED)
+            for each in pending:
+                each.cancel()
+        await here.close()
+        return here
+
+
+async def _pass_on(
+    source: web.WebSocketResponse | aiohttp.ClientWebSocketResponse,
+    target: web.WebSocketResponse | aiohttp.ClientWebSocketResponse,
+) -> None:
+    async for message in source:
+        if message.type is aiohttp.WSMsgType.TEXT:
+            await target.send_str(message.data)
+        elif message.type is aiohttp.WSMsgType.BINARY:
+            await target.send_bytes(message.data)
+
+
+def _headers(headers: Any) -> dict[str, str]:
+    return {key: value for key, value in headers.items() if key.lower() not in HOP}
+
+
+def _json(content: bytes) -> Any:
+    try:
+        return json.loads(content)
+    except ValueError:
+        return None
