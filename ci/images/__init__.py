@@ -5,16 +5,14 @@ the right one. With a running docker or podman that one builds; without, buildah
 """
 
 import fcntl
-import json
 import sys
-import tarfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from ci.images import engine, offline, recipes
+from ci.images import archive, engine, offline, recipes
 from ci.images.recipes import BuildError
 from ci.tools import cache_folder
 
@@ -34,10 +32,7 @@ class Image:
     @property
     def digest(self) -> str:
         """The digest of its manifest, `sha256:…`."""
-        with tarfile.open(self.tar) as archive:
-            index = archive.extractfile("index.json")
-            manifests = json.load(index)["manifests"] if index else []
-        return str(manifests[0]["digest"])
+        return archive.manifest_digest(self.tar)
 
 
 def ensure(names: list[str] | None = None) -> dict[str, Image]:

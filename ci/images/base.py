@@ -11,6 +11,9 @@ SUITE = "bookworm"
 _PACKAGES = ("python3", "python3-pip", "ca-certificates")
 _HOOKS = (
     'ln -s python3 "$1/usr/bin/python"',
+    # What the machine is called and whom it asks for names does not belong into an image. An empty pip.conf has to be
+    # there for a build to mount another over it, or the build would leave one behind.
+    'for file in hostname resolv.conf pip.conf; do : > "$1/etc/$file"; done',
     # Debian keeps pip out of a system's Python. In an image there is no other use of it.
     'rm "$1"/usr/lib/python3.*/EXTERNALLY-MANAGED',
 )

@@ -16,11 +16,12 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from ci.images import base
+from ci.images.archive import Layers
 from ci.images.recipes import BuildError, Inputs
 
-_PACKAGES = {"buildah": "buildah", "mmdebstrap": "mmdebstrap"}
+_PROGRAMS = ("buildah", "mmdebstrap", "skopeo")  # Debian packages of the same names
+# Where Debian keeps the certificates it trusts; the base image, too.
 _SYSTEM_CA = Path("/etc/ssl/certs/ca-certificates.crt")
-_CA_IN_BUILD = "/run/host-ca.crt"
 # What of the host's configuration of pip makes sense inside a build: where packages come from, not the host's files.
 _PIP_KEYS = ("index-url", "extra-index-url", "trusted-host", "timeout", "proxy")
 
@@ -30,6 +31,7 @@ class Builder:
 
     def __init__(self, home: Path) -> None:
         self._store = home / "store"
+        self._layers = Layers(home)
         # Not in the cache: it describes what is mounted right now, and has to go when the machine restarts.
         self._run = Path("/run/v6-node-images") / hashlib.sha256(bytes(home)).hexdigest()[:12]
 
@@ -60,8 +62,7 @@ class Builder:
                 ],
                 log,
             )
-        # Uncompressed: writing and importing it takes a fraction of the time, and nobody sends it anywhere.
-        self._buildah(["push", "--quiet", "--disable-compression", ref, f"oci-archive:{tar}:{ref}"], log)
+        self._export(ref, tar, log)
 
     def push(self, ref: str, remote: str, log: Path) -> None:
         """Push the built image `ref` to a registry as `remote`.
@@ -90,6 +91,13 @@ class Builder:
             self._buildah(["config", "--cmd", "python3", container], log)
             self._buildah(["commit", "--quiet", "--rm", container, base.reference()], log)
 
+    def _export(self, ref: str, tar: Path, log: Path) -> None:
+        self._layers.expect_one_image()
+        source = f"containers-storage:[overlay@{self._store}+{self._run}]{ref}"
+        target = f"oci:{self._layers.layout}:{ref}"
+        run(["skopeo", "copy", "--quiet", "--dest-oci-accept-uncompressed-layers", source, target], log)
+        self._layers.write(ref, tar)
+
     def _has(self, ref: str) -> bool:
         return (
             subprocess.run(
@@ -115,7 +123,7 @@ class Builder:
 
 
 def _install_programs() -> None:
-    missing = [package for program, package in _PACKAGES.items() if shutil.which(program) is None]
+    missing = [program for program in _PROGRAMS if shutil.which(program) is None]
     if not missing:
         return
     if os.geteuid() != 0 or shutil.which("apt-get") is None:
@@ -161,8 +169,8 @@ def _pip_mounts(scratch: Path) -> list[str]:
     mounts = []
     authority = Path(settings.get("cert") or os.environ.get("SSL_CERT_FILE") or _SYSTEM_CA)
     if authority.is_file():
-        lines.append(f"cert = {_CA_IN_BUILD}")
-        mounts += ["--volume", f"{authority}:{_CA_IN_BUILD}:ro"]
+        lines.append(f"cert = {_SYSTEM_CA}")
+        mounts += ["--volume", f"{authority}:{_SYSTEM_CA}:ro"]
     configuration = scratch / "pip.conf"
     configuration.touch(mode=0o600)
     configuration.write_text("\n".join(["[global]", *lines, ""]))
