@@ -14,7 +14,6 @@ from launcher.session.v4 import V4Session
 from tests.stage.federation import Federation, wait_until
 from tests.stage.server import Server
 
-
 _numbers = itertools.count(1)
 
 
@@ -74,7 +73,7 @@ async def online(server, collaboration):
 
 async def until(condition, seconds=30):
     async with asyncio.timeout(seconds):
-        while not condition():  # noqa: ASYNC110
+        while not condition():
             await asyncio.sleep(0.05)
 
 

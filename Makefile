@@ -1,0 +1,56 @@
+# Everything there is to do here, a line each: `make help`.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+PYTHON ?= python3
+VENV := .venv
+RUN := $(VENV)/bin/python
+PYTEST := $(VENV)/bin/pytest
+UV_VERSION := 0.13.9
+
+help: ## Show what can be made
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-15s %s\n", $$1, $$2}'
+
+$(VENV)/ready: requirements-dev.lock pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(RUN) -m pip install --quiet uv==$(UV_VERSION)
+	$(VENV)/bin/uv pip sync --quiet --python $(RUN) requirements-dev.lock
+	$(VENV)/bin/uv pip install --quiet --python $(RUN) --no-deps --editable .
+	@touch $@
+
+check: $(VENV)/ready ## Lint, types, unit, property and chart tests (2 minutes)
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/mypy
+	$(PYTEST) tests/unit tests/chart
+
+test: check ## Check, then everything that needs a real server and a real cluster (20 minutes warm)
+	$(PYTEST) tests/server tests/cluster -m "not slow"
+
+test-all: check ## Everything there is
+	$(PYTEST) tests/server tests/cluster
+
+demo: $(VENV)/ready ## A federated average over three nodes on a real cluster, shown as it happens
+	$(RUN) -m demo up
+
+demo-down: $(VENV)/ready ## Remove what `make demo` left running (the cluster stays)
+	$(RUN) -m demo down
+
+cluster-up: $(VENV)/ready ## Boot the local Kubernetes (about 15 minutes the first time, half a minute after)
+	$(RUN) -m ci.cluster up
+
+cluster-down: $(VENV)/ready ## Stop it, and leave nothing behind
+	$(RUN) -m ci.cluster down
+
+cluster-status: $(VENV)/ready ## Say what runs
+	$(RUN) -m ci.cluster status
+
+images: $(VENV)/ready ## Build the product's image and the tests' algorithms
+	$(RUN) -m ci.images
+
+lock: $(VENV)/ready ## Resolve the dependencies anew
+	$(VENV)/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
+	  --upgrade pyproject.toml --output-file requirements.lock
+	$(VENV)/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
+	  --upgrade --extra dev --constraints requirements.lock pyproject.toml --output-file requirements-dev.lock
+
+.PHONY: help check test test-all demo demo-down cluster-up cluster-down cluster-status images lock
