@@ -43,6 +43,20 @@ def _connect(target: dict[str, Any]) -> str:
         return errno.errorcode.get(error.errno or 0, repr(error))
 
 
+def write(paths: list[str]) -> dict[str, str]:
+    """Try to write into each of the files: `written`, or the name of the error number, such as `EROFS`."""
+    return {path: _write(path) for path in paths}
+
+
+def _write(path: str) -> str:
+    try:
+        with Path(path).open("ab") as file:
+            file.write(b"behave was here")
+    except OSError as error:
+        return errno.errorcode.get(error.errno or 0, repr(error))
+    return "written"
+
+
 def files(root: str = "/mnt") -> list[dict[str, Any]]:
     """List everything below `root` as {path, type, mode, uid, gid, bytes}, without following links."""
     return [_describe(path) for path in sorted(Path(root).rglob("*"))]
