@@ -4,7 +4,7 @@ federation = Federation(server)
 north, south = federation.organization("Hospital North"), federation.organization("Hospital South")
 study = federation.collaboration("Study", [north, south])
 study.node(north).api_key
-task = study.researcher().send(image, "partial_average", organizations=[north], column="age", databases=["default"])
+task = study.researcher().send(image, "partial_average", to=[north], column="age", databases=["default"])
 task.wait().results()
 """
 
@@ -69,7 +69,7 @@ class Federation:
     def collaboration(
         self, name: str, organizations: Sequence[Organization], *, encrypted: bool = False
     ) -> "Collaboration":
-        """Register a collaboration with a node for each organization and, for the first one, a researcher."""
+        """Register a collaboration with an account for the node of each organization."""
         ids = [organization.id for organization in organizations]
         made = _made(self.root.collaboration.create(name, ids, encrypted=encrypted))
         nodes = [self._node(made["id"], f"{name} - {each.name}", each) for each in organizations]
@@ -120,12 +120,12 @@ class Researcher:
         image: str,
         method: str,
         *args: object,
-        organizations: Sequence[Organization] | None = None,
+        to: Sequence[Organization] | None = None,
         databases: Sequence[str | dict[str, Any]] = (),
         **kwargs: object,
     ) -> "Task":
-        """Create a task with one run for each organization (default: all), calling `method(*args, **kwargs)`."""
-        receivers = organizations or [node.organization for node in self.collaboration.nodes]
+        """Create a task with one run for each organization in `to` (default: all), calling `method(*args, **kwargs)`."""
+        receivers = to or [node.organization for node in self.collaboration.nodes]
         made = self.client.task.create(
             organizations=[each.id for each in receivers],
             name=method,

@@ -8,6 +8,7 @@ from typing import Any
 
 import yaml
 
+from tests.stage import StageError
 from tests.stage.federation import Collaboration, NodeAccount, wait_until
 from tests.stage.kube import Kubectl
 
@@ -93,7 +94,7 @@ class Node:
         """Wait for the server to call it online.
 
         Raises:
-            StageError: it did not; the message tells what happened in the namespace.
+            StageError: it did not; the message ends with what its launcher said last.
         """
         return self._wait_status("online", seconds)
 
@@ -102,13 +103,19 @@ class Node:
 
     def _wait_status(self, status: str, seconds: float) -> "Node":
         def describe() -> str:
-            return f"node {self.account.name} is {self.status()}, not {status}\n{self.kubectl.story(self.namespace)}"
+            return f"node {self.account.name} is {self.status()}, not {status}; its launcher said:\n{self._last_words()}"
 
         wait_until(lambda: self.status() == status, seconds, describe)
         return self
 
     def launcher_log(self, *, previous: bool = False) -> str:
         return self.kubectl("logs", LAUNCHER, *(["--previous"] if previous else []), namespace=self.namespace)
+
+    def _last_words(self) -> str:
+        try:
+            return "\n".join(self.launcher_log().splitlines()[-20:])
+        except StageError as error:  # it may not have started at all
+            return f"{error}\n{self.kubectl.story(self.namespace)}"
 
     def scale_launcher(self, replicas: int) -> None:
         """Take the launcher away (0) or bring it back (1), as an administrator does it."""

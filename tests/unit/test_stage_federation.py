@@ -85,7 +85,7 @@ def test_a_task_reaches_each_node_and_its_results_come_back(
 
 def test_a_crashed_run_is_reported_with_its_log(server: Server, study: Collaboration, researcher: Researcher) -> None:
     north = study.nodes[0]
-    task = researcher.send("localhost/some:image", "partial", organizations=[north.organization])
+    task = researcher.send("localhost/some:image", "partial", to=[north.organization])
     node = ThinNode(server, north)
     (run,) = node.open_runs()
     node.finish(run, None, status="crashed", log="ValueError: no such column")
@@ -142,7 +142,7 @@ async def test_a_node_lives_behind_the_recorder_which_counts_its_deliveries(
             f"http://127.0.0.1:{recorder.port}", headers=node.headers, namespaces=["/tasks"], transports=[transport]
         )
         assert await asyncio.to_thread(researcher.node_status, account) == "online"
-        task = await asyncio.to_thread(researcher.send, "an:image", "f", organizations=[account.organization])
+        task = await asyncio.to_thread(researcher.send, "an:image", "f", to=[account.organization])
         assert (await asyncio.wait_for(heard.get(), 10))["id"] == task.id
         run = next(run for run in await asyncio.to_thread(node.open_runs) if run["task"]["id"] == task.id)
         await asyncio.to_thread(node.finish, run, 1)

@@ -1,0 +1,74 @@
+"""Files in a PersistentVolumeClaim: how a database gets into a cluster whose disks can't be seen from here."""
+
+import textwrap
+from typing import Any
+
+from tests.stage.kube import Kubectl
+
+READY_SECONDS = 120
+SOMEBODY = 65531  # owns the files; algorithms run as somebody else
+
+
+def fill_claim(kubectl: Kubectl, namespace: str, claim: str, image: str, files: dict[str, bytes]) -> None:
+    """Make a claim and put files into it, by way of a short-lived pod that the standard "restricted" admits.
+
+    Args:
+        kubectl: the cluster.
+        namespace: where; it exists.
+        claim: its name.
+        image: one that has Python and is in the cluster.
+        files: content by path inside the claim; readable by all.
+
+    Raises:
+        StageError: the cluster provides no volume, or the pod does not start.
+    """
+    pod = f"fill-{claim}"
+    kubectl.apply(_claim(claim), _pod(pod, claim, image), namespace=namespace)
+    ready = ("wait", "--for=condition=Ready", f"pod/{pod}", f"--timeout={READY_SECONDS}s")
+    kubectl(*ready, namespace=namespace, seconds=READY_SECONDS + 10)
+    kubectl("exec", "-i", pod, "--", "python", "-", namespace=namespace, stdin=_writing(files))
+    kubectl("delete", "pod", pod, namespace=namespace)
+
+
+def _writing(files: dict[str, bytes]) -> str:
+    return textwrap.dedent(f"""
+        import pathlib
+        for name, content in {files!r}.items():
+            path = pathlib.Path("/claim") / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(content)
+            path.chmod(0o644)
+    """)
+
+
+def _claim(name: str) -> dict[str, Any]:
+    return {
+        "apiVersion": "v1",
+        "kind": "PersistentVolumeClaim",
+        "metadata": {"name": name},
+        "spec": {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "100Mi"}}},
+    }
+
+
+def _pod(name: str, claim: str, image: str) -> dict[str, Any]:
+    container = {
+        "name": "fill",
+        "image": image,
+        "imagePullPolicy": "IfNotPresent",
+        "command": ["sleep", "infinity"],
+        "securityContext": {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}},
+        "volumeMounts": [{"name": "claim", "mountPath": "/claim"}],
+    }
+    security = {"runAsNonRoot": True, "runAsUser": SOMEBODY, "fsGroup": SOMEBODY}
+    return {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {"name": name},
+        "spec": {
+            "terminationGracePeriodSeconds": 0,
+            "automountServiceAccountToken": False,
+            "securityContext": {**security, "seccompProfile": {"type": "RuntimeDefault"}},
+            "containers": [container],
+            "volumes": [{"name": "claim", "persistentVolumeClaim": {"claimName": claim}}],
+        },
+    }
