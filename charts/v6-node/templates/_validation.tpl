@@ -60,6 +60,13 @@ node.encryption.enabled is true, but this version can't serve encrypted collabor
 node.algorithm_env: {{ $name | quote }} can't be a variable of an algorithm; use letters, digits and underscores, and not PKG_NAME, which belongs to the image.
 {{- end -}}
 {{- end -}}
+{{- range $component := list "launcher" "proxy" -}}
+{{- range $index, $variable := (get $.Values $component).extraEnv -}}
+{{- if regexMatch "^(V6_NODE_.*|POD_NAME)$" $variable.name }}
+{{ $component }}.extraEnv[{{ $index }}].name {{ $variable.name | quote }} is set by the chart itself; choose another name, or leave it out.
+{{- end -}}
+{{- end -}}
+{{- end -}}
 {{- end }}
 
 {{/* Labels that NetworkPolicies and selectors go by are the chart's own: another value would open or lose a pod. */}}

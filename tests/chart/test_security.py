@@ -1,0 +1,150 @@
+"""What the rendered objects may and may not do."""
+
+import base64
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from tests.chart.rendering import CHART, case, named, pods, render
+
+KEY = "11111111-2222-4333-8444-555555555555"
+
+# Everything a pod of the chart may say; the rest (hostNetwork, hostPID, sysctls, initContainers …) is not listed,
+# and so refused.
+POD = {
+    "affinity",
+    "automountServiceAccountToken",
+    "containers",
+    "enableServiceLinks",
+    "imagePullSecrets",
+    "nodeSelector",
+    "priorityClassName",
+    "securityContext",
+    "serviceAccountName",
+    "terminationGracePeriodSeconds",
+    "tolerations",
+    "volumes",
+}
+CONTAINER = {
+    "args",
+    "env",
+    "image",
+    "imagePullPolicy",
+    "livenessProbe",
+    "name",
+    "ports",
+    "readinessProbe",
+    "resources",
+    "securityContext",
+    "startupProbe",
+    "volumeMounts",
+}
+VOLUMES = {"configMap", "emptyDir", "persistentVolumeClaim", "projected", "secret"}
+
+
+def _everything() -> list[dict[str, Any]]:
+    return render(case(CHART / "ci" / "everything-values.yaml"))
+
+
+def test_pods_keep_the_restricted_standard(case_file: Path):
+    for pod in pods(render(case(case_file))).values():
+        spec = pod["spec"]
+        assert set(spec) <= POD
+        assert spec["securityContext"]["runAsNonRoot"] is True
+        assert spec["securityContext"].get("runAsUser", 1) > 0
+        assert spec["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
+        for volume in spec["volumes"]:
+            assert set(volume) - {"name"} <= VOLUMES
+        for container in spec["containers"]:
+            assert set(container) <= CONTAINER
+            assert container["securityContext"] == {
+                "allowPrivilegeEscalation": False,
+                "readOnlyRootFilesystem": True,
+                "capabilities": {"drop": ["ALL"]},
+            }
+            assert all("hostPort" not in port for port in container["ports"])
+
+
+def test_pods_have_requests_and_a_memory_limit(case_file: Path):
+    for pod in pods(render(case(case_file))).values():
+        for container in pod["spec"]["containers"]:
+            assert {"cpu", "memory"} <= set(container["resources"]["requests"])
+            assert "memory" in container["resources"]["limits"]
+
+
+def test_only_the_launcher_has_a_token(case_file: Path):
+    objects = render(case(case_file))
+    for account in (one for one in objects if one["kind"] == "ServiceAccount"):
+        assert account["automountServiceAccountToken"] is False
+    found = pods(objects)
+    assert all(pod["spec"]["automountServiceAccountToken"] is False for pod in found.values())
+    assert "serviceAccountToken" not in str(found["proxy"])
+    [token] = [
+        source["serviceAccountToken"]
+        for volume in found["launcher"]["spec"]["volumes"]
+        for source in volume.get("projected", {}).get("sources", [])
+        if "serviceAccountToken" in source
+    ]
+    assert token == {"path": "token", "expirationSeconds": 3600}
+
+
+def test_only_the_launcher_has_the_key(case_file: Path):
+    found = pods(render(case(case_file)))
+    assert [volume["name"] for volume in found["launcher"]["spec"]["volumes"] if "secret" in volume] == ["secrets"]
+    assert not [volume for volume in found["proxy"]["spec"]["volumes"] if "secret" in volume]
+
+
+def test_the_inline_key_is_in_the_secret_alone():
+    objects = _everything()
+    encoded = base64.b64encode(KEY.encode()).decode()
+    holders = [one for one in objects if KEY in yaml.safe_dump(one) or encoded in yaml.safe_dump(one)]
+    assert holders == [named(objects, "Secret", "v6-node-secrets")]
+    assert holders[0]["data"] == {"api_key": encoded}
+
+
+def test_an_existing_secret_is_not_touched(case_file: Path):
+    values = case(case_file)
+    if not values["node"].get("api_key"):
+        assert not [one for one in render(values) if one["kind"] == "Secret"]
+
+
+def test_the_launcher_may_do_exactly_this():
+    rules = named(_everything(), "Role", "v6-node-launcher")["rules"]
+    allowed = {
+        (group, resource, verb, *rule.get("resourceNames", []))
+        for rule in rules
+        for group in rule["apiGroups"]
+        for resource in rule["resources"]
+        for verb in rule["verbs"]
+    }
+    assert allowed == {
+        ("batch", "jobs", "list"),
+        ("batch", "jobs", "watch"),
+        ("batch", "jobs", "create"),
+        ("batch", "jobs", "delete"),
+        ("", "pods", "list"),
+        ("", "pods", "watch"),
+        ("", "pods/log", "get"),
+        ("", "events", "list"),
+        ("", "serviceaccounts", "get", "v6-node-algorithm"),
+    }
+
+
+def test_rights_are_given_to_the_launcher_alone(case_file: Path):
+    objects = render(case(case_file))
+    bindings = [one for one in objects if one["kind"].endswith("RoleBinding")]
+    assert [(one["kind"], one["roleRef"]["kind"], one["roleRef"]["name"]) for one in bindings] == [
+        ("RoleBinding", "Role", "v6-node-launcher")
+    ]
+    [subject] = bindings[0]["subjects"]
+    assert subject == {"kind": "ServiceAccount", "name": "v6-node-launcher", "namespace": "hospital"}
+
+
+def test_databases_are_read_only(case_file: Path):
+    objects = render(case(case_file))
+    for volume in (one for one in objects if one["kind"] == "PersistentVolume"):
+        claim = named(objects, "PersistentVolumeClaim", volume["spec"]["claimRef"]["name"])
+        assert volume["spec"]["accessModes"] == claim["spec"]["accessModes"] == ["ReadOnlyMany"]
+        assert volume["spec"]["persistentVolumeReclaimPolicy"] == "Retain"
+        assert claim["spec"]["volumeName"] == volume["metadata"]["name"]
