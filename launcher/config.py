@@ -155,7 +155,6 @@ class Jobs(Section):
     terminationGracePeriodSeconds: Annotated[int, Field(ge=0)] = 5
     maxResultBytes: Annotated[int, Field(ge=1)] = 256 * 2**20
     maxLogBytes: Annotated[int, Field(ge=1024)] = 8 * 2**20
-    concurrency: Annotated[int, Field(ge=1)] = 50
     tmpRetentionHours: Annotated[float, Field(ge=0)] = 168
 
 
