@@ -51,7 +51,10 @@ affinity:
 {{- end }}
 {{- end }}
 
-{{/* Probes ask the process about itself, never about the server: an outage elsewhere must restart nothing here. */}}
+{{/*
+Probes ask the process about itself, never about the server: an outage elsewhere must restart nothing here. Takes the path
+that tells whether the process is ready for work.
+*/}}
 {{- define "v6-node.probes" -}}
 startupProbe:
   httpGet: {path: /healthz, port: status}
@@ -64,7 +67,7 @@ livenessProbe:
   timeoutSeconds: 5
   failureThreshold: 6
 readinessProbe:
-  httpGet: {path: /readyz, port: status}
+  httpGet: {path: {{ . }}, port: status}
   periodSeconds: 5
   timeoutSeconds: 5
   failureThreshold: 2
