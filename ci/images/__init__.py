@@ -9,30 +9,17 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
-from ci.images import archive, engine, offline, recipes
+from ci.images import delivery, engine, recipes
+from ci.images.builder import Builder, Image
+from ci.images.offline import OfflineBuilder
 from ci.images.recipes import BuildError
 from ci.tools import cache_folder
 
 __all__ = ["BuildError", "Image", "ensure", "ensure_loaded"]
 
 _KEEP = 4  # archives of one image: somebody may still be loading an older one
-
-
-@dataclass(frozen=True)
-class Image:
-    """An image: its name here, the reference that a pod asks for, and the archive it is in."""
-
-    name: str
-    ref: str
-    tar: Path
-
-    @property
-    def digest(self) -> str:
-        """The digest of its manifest, `sha256:…`."""
-        return archive.manifest_digest(self.tar)
 
 
 def ensure(names: list[str] | None = None) -> dict[str, Image]:
@@ -44,13 +31,33 @@ def ensure(names: list[str] | None = None) -> dict[str, Image]:
     unknown = sorted(set(names or ()) - set(recipes.RECIPES))
     if unknown:
         raise BuildError(f"There is no image {', '.join(unknown)}: choose among {', '.join(recipes.RECIPES)}.")
-    home = cache_folder() / "images"
-    home.mkdir(parents=True, exist_ok=True)
-    builder = engine.running() or offline.Builder(home)
+    home = _home()
+    builder = _builder(home)
     return {name: _ensure(recipes.RECIPES[name], builder, home) for name in names or recipes.RECIPES}
 
 
-def _ensure(recipe: recipes.Recipe, builder: "engine.Builder | offline.Builder", home: Path) -> Image:
+def ensure_loaded(cluster: delivery.Cluster, names: list[str] | None = None) -> dict[str, Image]:
+    """Do as `ensure`, and make the images available to a cluster; `ref` is then what its pods have to ask for.
+
+    Raises:
+        BuildError: an image cannot be built, or this cluster cannot get it; the message says what to set.
+    """
+    images = ensure(names)
+    home = _home()
+    return delivery.deliver(cluster, images, _builder(home), home / "delivery.log")
+
+
+def _home() -> Path:
+    home = cache_folder() / "images"
+    home.mkdir(parents=True, exist_ok=True)
+    return home
+
+
+def _builder(home: Path) -> Builder:
+    return engine.running() or OfflineBuilder(home)
+
+
+def _ensure(recipe: recipes.Recipe, builder: Builder, home: Path) -> Image:
     inputs = recipes.read(recipe)
     tag = inputs.digest(builder.base_identity())
     image = Image(recipe.name, f"localhost/{recipe.name}:{tag}", home / f"{recipe.name}-{tag}.tar")
@@ -62,7 +69,7 @@ def _ensure(recipe: recipes.Recipe, builder: "engine.Builder | offline.Builder",
     return image
 
 
-def _build(image: Image, inputs: recipes.Inputs, builder: "engine.Builder | offline.Builder", home: Path) -> None:
+def _build(image: Image, inputs: recipes.Inputs, builder: Builder, home: Path) -> None:
     log = home / f"{image.name}.log"
     log.write_text("")
     print(f"images: building {image.ref} (log: {log})", file=sys.stderr, flush=True)
@@ -81,5 +88,9 @@ def _build(image: Image, inputs: recipes.Inputs, builder: "engine.Builder | offl
 @contextmanager
 def _lock(path: Path) -> Iterator[None]:
     with path.open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            print("images: waiting for another process that builds", file=sys.stderr, flush=True)
+            fcntl.flock(file, fcntl.LOCK_EX)
         yield

@@ -2,60 +2,49 @@
 
 import shutil
 import subprocess
-from dataclasses import dataclass
+from contextlib import suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from ci.images.offline import run
+from ci.images.builder import Image, run
 from ci.images.recipes import BuildError, Inputs
 
 
-@dataclass(frozen=True)
-class Builder:
-    """docker or podman."""
+class EngineBuilder:
+    """docker or podman as a `builder.Builder`."""
 
-    program: str
+    def __init__(self, program: str) -> None:
+        self._program = program
 
     def base_identity(self) -> str:
-        """Return what distinguishes images built on this base from others."""
+        """Return a constant: the Dockerfile itself names the base image."""
         return "the Dockerfile's own base image"
 
     def build(self, inputs: Inputs, ref: str, tar: Path, log: Path) -> None:
-        """Build `ref` and write it to `tar`, an OCI archive; the program's output goes to the file `log`.
-
-        Raises:
-            BuildError: the program failed.
-        """
+        """Build with the engine's own cache of layers, and save."""
         with TemporaryDirectory() as context:
             dockerfile = inputs.write(Path(context))
-            run([self.program, "build", "--file", str(dockerfile), "--tag", ref, context], log)
+            run([self._program, "build", "--file", str(dockerfile), "--tag", ref, context], log)
         # docker's own format has been an OCI archive, too, since its version 25.
-        form = ["--format", "oci-archive"] if self.program == "podman" else []
-        run([self.program, "save", *form, "--output", str(tar), ref], log)
+        form = ["--format", "oci-archive"] if self._program == "podman" else []
+        run([self._program, "save", *form, "--output", str(tar), ref], log)
 
-    def push(self, ref: str, remote: str, log: Path) -> None:
-        """Push the built image `ref` to a registry as `remote`.
-
-        Raises:
-            BuildError: the registry does not take it.
-        """
-        run([self.program, "tag", ref, remote], log)
-        run([self.program, "push", remote], log)
+    def push(self, image: Image, remote: str, log: Path) -> None:
+        """Push by the engine, which knows how to log in."""
+        run([self._program, "tag", image.ref, remote], log)
+        run([self._program, "push", remote], log)
 
     def forget(self, ref: str, log: Path) -> None:
-        """Remove an image and the layers that only it uses, if it is there."""
-        try:
-            run([self.program, "rmi", ref], log)
-        except BuildError:
-            return  # it was removed by hand, or a container still uses it
+        """Remove the image, unless somebody already did, or a container still uses it."""
+        with suppress(BuildError):
+            run([self._program, "rmi", ref], log)
 
 
-def running() -> Builder | None:
+def running() -> EngineBuilder | None:
     """Return docker or podman if one of them works here."""
     for program in ("docker", "podman"):
-        if (
-            shutil.which(program)
-            and subprocess.run([program, "info"], capture_output=True, check=False).returncode == 0
-        ):
-            return Builder(program)
+        if not shutil.which(program):
+            continue
+        if subprocess.run([program, "info"], capture_output=True, check=False).returncode == 0:
+            return EngineBuilder(program)
     return None

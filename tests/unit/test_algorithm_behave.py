@@ -1,0 +1,113 @@
+"""The algorithm that behaves as told has to do so, or the cluster tests prove nothing."""
+
+import os
+import socket
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+
+@pytest.fixture
+def behave(monkeypatch: pytest.MonkeyPatch) -> Iterator[ModuleType]:
+    monkeypatch.syspath_prepend(Path(__file__).parents[1] / "algorithms" / "behave")
+    import behave  # noqa: PLC0415 - importable only now
+
+    yield behave
+    for name in [name for name in sys.modules if name.partition(".")[0] == "behave"]:
+        del sys.modules[name]
+
+
+def test_crash_says_why_and_fails(behave: ModuleType, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(RuntimeError, match=r"^no luck$"):
+        behave.crash("no luck")
+    assert capsys.readouterr().out == "no luck\n"
+
+
+def test_exit_code_ends_the_process(behave: ModuleType) -> None:
+    with pytest.raises(SystemExit) as ended:
+        behave.exit_code(42)
+    assert ended.value.code == 42
+
+
+def test_big_output_is_as_big_as_asked(behave: ModuleType) -> None:
+    assert behave.big_output(bytes=1000) == {"data": "x" * 1000}
+
+
+def test_log_lines(behave: ModuleType, capsys: pytest.CaptureFixture[str]) -> None:
+    assert behave.log_lines(3) == {"lines": 3}
+    assert capsys.readouterr().out == "line 0\nline 1\nline 2\n"
+
+
+def test_tick_counts_every_execution(behave: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TEMPORARY_FOLDER", str(tmp_path))
+    assert behave.tick("a") == {"executions": 1, "run": "a"}
+    assert behave.tick("b") == {"executions": 1, "run": "b"}
+    assert behave.tick("a", 0.01) == {"executions": 2, "run": "a"}
+    first, second = map(float, (tmp_path / "a").read_text().split())
+    assert 0 <= second - first < 60
+
+
+def test_tick_stays_in_its_folder(behave: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TEMPORARY_FOLDER", str(tmp_path))
+    with pytest.raises(ValueError, match=r"'\.\./x' is not a plain file name"):
+        behave.tick("../x")
+
+
+def test_reach_tells_open_from_shut(behave: ModuleType) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listening, socket.socket() as bound:
+        bound.bind(("127.0.0.1", 0))  # a port of ours on which nobody listens
+        targets = [
+            {"host": "127.0.0.1", "port": listening.getsockname()[1]},
+            {"host": "127.0.0.1", "port": bound.getsockname()[1], "timeout": 1},
+            {"host": "255.255.255.255", "port": 80, "timeout": 1},
+        ]
+        answers = behave.reach(targets)
+    assert [answer["outcome"] for answer in answers[:2]] == ["connected", "refused"]
+    assert answers[2]["outcome"] in {"ENETUNREACH", "EACCES", "EINVAL"}
+    assert [{key: answer[key] for key in target} for target, answer in zip(targets, answers, strict=True)] == targets
+
+
+@pytest.mark.parametrize(
+    ("error", "outcome"),
+    [
+        (TimeoutError(), "timed out"),
+        (socket.gaierror(-2, "Name or service not known"), "unresolved"),
+        (OSError(113, "No route to host"), "EHOSTUNREACH"),
+    ],
+)
+def test_reach_names_what_went_wrong(
+    behave: ModuleType, monkeypatch: pytest.MonkeyPatch, error: OSError, outcome: str
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise error
+
+    monkeypatch.setattr(socket, "create_connection", fail)
+    assert behave.reach([{"host": "x", "port": 1}]) == [{"host": "x", "port": 1, "outcome": outcome}]
+
+
+def test_reach_of_nothing(behave: ModuleType) -> None:
+    assert behave.reach([]) == []
+
+
+def test_environment_gives_names_only(behave: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SOME_SECRET", "hidden")
+    names = behave.environment()
+    assert "SOME_SECRET" in names
+    assert "hidden" not in str(names)
+
+
+def test_files_describes_without_following_links(behave: ModuleType, tmp_path: Path) -> None:
+    (tmp_path / "folder").mkdir(mode=0o750)
+    (tmp_path / "folder" / "file").write_text("12345")
+    (tmp_path / "folder" / "file").chmod(0o640)
+    (tmp_path / "link").symlink_to("/etc")
+    found = {Path(entry["path"]).name: entry for entry in behave.files(str(tmp_path))}
+    assert {name: entry["type"] for name, entry in found.items()} == {
+        "folder": "folder",
+        "file": "file",
+        "link": "link",
+    }
+    assert (found["file"]["mode"], found["file"]["bytes"], found["file"]["uid"]) == ("0640", 5, os.getuid())
