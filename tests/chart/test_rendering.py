@@ -106,7 +106,7 @@ def test_a_changed_host_path_is_a_new_volume(change: dict[str, str]):
     ("change", "restarted"),
     [
         ({"node": {"logging": {"level": "DEBUG"}}}, {"launcher", "proxy"}),
-        ({"jobs": {"concurrency": 7}}, {"launcher"}),
+        ({"jobs": {"maxLogBytes": 4096}}, {"launcher"}),
         ({"jobs": {"templates": {"job.yaml.j2": "a"}}}, {"launcher"}),
         ({"existingSecret": "", "node": {"api_key": "11111111-2222-4333-8444-555555555555"}}, {"launcher"}),
         ({"taskVolume": {"keep": True}}, set()),

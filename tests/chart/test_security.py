@@ -119,6 +119,7 @@ def test_the_launcher_may_do_exactly_this():
         for verb in rule["verbs"]
     }
     assert allowed == {
+        ("batch", "jobs", "get"),
         ("batch", "jobs", "list"),
         ("batch", "jobs", "watch"),
         ("batch", "jobs", "create"),
