@@ -1,0 +1,78 @@
+"""`python -m proxy`: the algorithms' only way out, from start to stop."""
+
+import asyncio
+import logging
+import os
+import signal
+import socket
+import sys
+from pathlib import Path
+
+from aiohttp import web
+
+from launcher import logs
+from launcher.config import ConfigError, NodeConfig
+from proxy.app import application, status_application
+from proxy.forward import Forwarder
+
+log = logging.getLogger("proxy")
+
+PORT, STATUS_PORT = 8080, 8081
+DRAIN_SECONDS = 2.0  # the Service may still send requests here for a moment after SIGTERM
+SHUTDOWN_SECONDS = 20.0  # for requests under way; below the pod's terminationGracePeriodSeconds
+MAX_HEADER_BYTES = 2**17  # a container token holds the task's database parameters, queries included
+
+
+def main() -> int:
+    """Read the configuration, serve until SIGTERM; the process's exit code."""
+    try:
+        config = NodeConfig.load(Path(os.environ.get("V6_NODE_CONFIG", "/etc/v6-node/node.yaml")))
+    except ConfigError as error:
+        logs.configure("INFO")
+        log.critical("configuration refused", extra={"fields": {"reason": str(error)}})
+        return 1
+    logs.configure(config.node.logging.level)
+    asyncio.run(serve(config.node.api_url))
+    return 0
+
+
+async def serve(api_url: str) -> None:
+    """Serve algorithms and probes until SIGTERM or SIGINT; then finish what is under way."""
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    async with Forwarder(api_url) as forwarder:
+        algorithms = await _listen(application(forwarder), PORT)
+        probes = await _listen(status_application(), STATUS_PORT)
+        log.info("ready", extra={"fields": {"server": api_url, "port": PORT}})
+        await stop.wait()
+        log.info("stopping")
+        await asyncio.sleep(DRAIN_SECONDS)
+        await algorithms.cleanup()
+        await probes.cleanup()
+    log.info("stopped")
+
+
+async def _listen(app: web.Application, port: int) -> web.AppRunner:
+    runner = web.AppRunner(
+        app,
+        access_log=None,
+        shutdown_timeout=SHUTDOWN_SECONDS,
+        max_field_size=MAX_HEADER_BYTES,
+        max_line_size=MAX_HEADER_BYTES,
+    )
+    await runner.setup()
+    await web.SockSite(runner, _socket(port)).start()
+    return runner
+
+
+def _socket(port: int) -> socket.socket:
+    """All addresses of the pod: both families, or IPv4 alone where the cluster has no IPv6."""
+    try:
+        return socket.create_server(("", port), family=socket.AF_INET6, dualstack_ipv6=True)
+    except OSError:
+        return socket.create_server(("", port))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
