@@ -1,0 +1,298 @@
+"""The launcher killed at every step of a run, before and after the step's effect, in a world that keeps count.
+
+The world is the server, the cluster and the executions; the task volume is a real folder. The same claim is made on a
+real cluster in tests/cluster, at fewer places.
+"""
+
+import asyncio
+from dataclasses import replace
+
+import pytest
+
+from launcher.config import Jobs
+from launcher.launch import ownership
+from launcher.reconciler import Reconciler
+from launcher.runs import RunStatus
+from launcher.session import ServerRefusal, ServerUnavailable
+from launcher.taskfiles import TaskFiles
+from tests.unit.test_taskfiles import IDENTITY, RUN
+
+
+class Killed(BaseException):
+    """The launcher's process is no more."""
+
+
+class World:
+    """One server and one cluster, and what happened in them."""
+
+    def __init__(self, folder, runs):
+        self.folder = folder
+        self.runs = {run.id: run for run in runs}
+        self.deliveries = []
+        self.executions = []
+        self.jobs, self.pods = {}, {}
+        self.exit_code = 0
+        self.calls = 0
+        self.incarnation = 0
+        self.kill_at = None  # (number of the call, whether its effect still happens)
+        self.reconciler = None
+
+    # Time in the cluster passes when nobody looks.
+
+    def advance(self):
+        for number, job in list(self.jobs.items()):
+            if job["metadata"].get("deletionTimestamp"):
+                del self.jobs[number]
+                self.pods.pop(number, None)
+            elif number not in self.pods:
+                self.executions.append(number)
+                self.pods[number] = a_pod(number, {"running": {}})
+            elif "running" in self.pods[number]["status"]["containerStatuses"][0]["state"]:
+                self.pods[number] = a_pod(number, {"terminated": {"exitCode": self.exit_code}})
+            else:
+                continue
+            self.reconciler.changed(number)
+
+
+def a_pod(number, state):
+    return {
+        "metadata": {"name": f"run-{number}-x"},
+        "status": {"containerStatuses": [{"name": "algorithm", "state": state}]},
+    }
+
+
+def call(method):
+    """An exchange with the outside, at which the launcher may be killed."""
+
+    async def wrapped(self, *args):
+        world = self.world
+        await asyncio.sleep(0)
+        if self.incarnation != world.incarnation:
+            raise Killed
+        world.calls += 1
+        dies = world.kill_at is not None and world.calls == world.kill_at[0]
+        if dies and not world.kill_at[1]:
+            world.incarnation += 1
+            raise Killed
+        answer = await method(self, *args)
+        if dies:
+            world.incarnation += 1
+            raise Killed
+        return answer
+
+    return wrapped
+
+
+class Side:
+    def __init__(self, world):
+        self.world, self.incarnation = world, world.incarnation
+
+
+class FakeSession(Side):
+    identity = IDENTITY
+
+    @property
+    def closed(self):
+        return {number for number, *_ in self.world.deliveries}
+
+    @call
+    async def find(self, run_id):
+        return None if run_id in self.closed else self.world.runs.get(run_id)
+
+    @call
+    async def take(self, run):
+        return None if run.id in self.closed else b"{}"
+
+    @call
+    async def algorithm_token(self, run):
+        return "token"
+
+    @call
+    async def report_active(self, run):
+        pass
+
+    @call
+    async def deliver(self, run, outcome, result, log):
+        if run.id not in self.closed:
+            self.world.deliveries.append((run.id, outcome.status, result, log))
+
+
+class FakeCluster(Side):
+    @property
+    def run_ids(self):
+        return sorted(self.world.jobs)
+
+    def job(self, run_id):
+        return self.world.jobs.get(run_id)
+
+    def pod(self, run_id):
+        return self.world.pods.get(run_id)
+
+    @call
+    async def read_job(self, name):
+        return self.world.jobs.get(int(name.removeprefix("run-")))
+
+    @call
+    async def create_job(self, manifest):
+        number = manifest["number"]
+        if number in self.world.jobs:
+            return None
+        metadata = {"name": f"run-{number}", "uid": f"uid-{number}", "annotations": manifest["annotations"]}
+        return self.world.jobs.setdefault(number, {"metadata": metadata, "status": {}})
+
+    @call
+    async def delete_job(self, job):
+        job["metadata"]["deletionTimestamp"] = "now"
+
+    @call
+    async def read_log(self, pod, limit):
+        return "hello\n"
+
+
+class FakeLaunch:
+    async def manifest(self, run):
+        return {"number": run.id, "annotations": ownership(IDENTITY, run)}
+
+    def is_ours(self, job, run):
+        expected = ownership(IDENTITY, run)
+        return all(job["metadata"]["annotations"].get(key) == value for key, value in expected.items())
+
+
+def start(world):
+    """A new launcher process: it finds what is there, and hears from the server what is open."""
+    files = TaskFiles(world.folder, IDENTITY)
+    session = FakeSession(world)
+    world.reconciler = Reconciler(session, FakeCluster(world), files, FakeLaunch(), Jobs(), share_logs=True)
+    world.reconciler.recover()
+    world.reconciler.open_runs([run for run in world.runs.values() if run.id not in session.closed])
+
+
+async def live(world, rounds=60):
+    """Let time pass; a launcher that was killed is started again."""
+    begun = world.incarnation
+    for _ in range(rounds):
+        for _ in range(3):
+            await asyncio.sleep(0.001)
+        if world.incarnation != begun:
+            begun = world.incarnation
+            start(world)
+        world.advance()
+        if done(world):
+            return
+
+
+def done(world):
+    return len(world.deliveries) == len(world.runs) and not world.jobs and not left(world)
+
+
+def left(world):
+    return list((world.folder / "runs").glob("*")) if (world.folder / "runs").exists() else []
+
+
+RUNS = [RUN, replace(RUN, id=8)]
+
+
+async def whole_life(folder, kill_at=None):
+    world = World(folder, RUNS)
+    world.kill_at = kill_at
+    start(world)
+    await live(world)
+    await world.reconciler.close(0)
+    return world
+
+
+async def test_a_life_without_trouble(tmp_path):
+    world = await whole_life(tmp_path)
+    assert sorted(world.deliveries) == [(7, RunStatus.COMPLETED, b"", "hello"), (8, RunStatus.COMPLETED, b"", "hello")]
+    assert sorted(world.executions) == [7, 8]
+    assert done(world)
+
+
+@pytest.mark.parametrize("effect", [False, True], ids=["before", "after"])
+@pytest.mark.parametrize("number", range(1, 15))
+async def test_killed_at_any_call_each_run_is_executed_and_delivered_once(tmp_path, number, effect):
+    world = await whole_life(tmp_path, (number, effect))
+    assert world.incarnation == 1, "the launcher was never killed: there are fewer calls than this"
+    assert sorted(world.executions) == [7, 8]
+    assert sorted(delivery[:2] for delivery in world.deliveries) == [(7, RunStatus.COMPLETED), (8, RunStatus.COMPLETED)]
+    assert done(world), (world.jobs, left(world))
+
+
+async def test_an_outage_of_the_server_at_delivery_delays_it_and_nothing_else(tmp_path, monkeypatch):
+    world = World(tmp_path, RUNS)
+    outage = {"left": 3}
+    deliver = FakeSession.deliver
+
+    async def unavailable(self, run, *rest):
+        if run.id == 7 and outage["left"]:
+            outage["left"] -= 1
+            raise ServerUnavailable("down")
+        await deliver(self, run, *rest)
+
+    monkeypatch.setattr(FakeSession, "deliver", unavailable)
+    monkeypatch.setattr("launcher.workqueue._FIRST_DELAY", 0.01)
+    start(world)
+    await live(world)
+    assert [number for number, *_ in world.deliveries] == [8, 7]
+    assert done(world)
+
+
+async def test_a_crash_is_delivered_with_its_log_and_a_sentence(tmp_path):
+    world = World(tmp_path, [RUN])
+    world.exit_code = 3
+    start(world)
+    await live(world)
+    assert world.deliveries == [(7, RunStatus.CRASHED, b"", "hello\nThe algorithm ended with exit code 3.")]
+
+
+async def test_a_job_that_someone_deleted_is_reported_and_not_run_again(tmp_path):
+    world = World(tmp_path, [RUN])
+    start(world)
+    while not world.executions:
+        await asyncio.sleep(0.001)
+        world.advance()
+    del world.jobs[7], world.pods[7]
+    world.reconciler.changed(7)
+    await live(world)
+    assert world.executions == [7]
+    assert [status for _, status, *_ in world.deliveries] == [RunStatus.UNKNOWN_ERROR]
+
+
+async def test_a_killed_run_is_reported_and_its_job_goes(tmp_path):
+    world = World(tmp_path, [RUN])
+    start(world)
+    while not world.executions:
+        await asyncio.sleep(0.001)
+        world.advance()
+    world.reconciler.killed([7])
+    await live(world)
+    assert [status for _, status, *_ in world.deliveries] == [RunStatus.KILLED]
+    assert done(world)
+
+
+async def test_a_job_of_another_time_with_the_same_number_is_left_alone(tmp_path):
+    world = World(tmp_path, [RUN])
+    old = replace(RUN, assigned_at="2020-01-01T00:00:00")
+    foreign = {"metadata": {"name": "run-7", "uid": "x", "annotations": ownership(IDENTITY, old)}, "status": {}}
+    world.jobs[7] = foreign
+    start(world)
+    await live(world, rounds=10)
+    assert world.jobs[7] is foreign
+    assert world.deliveries == []
+
+
+async def test_a_result_that_the_server_refuses_ends_the_run_all_the_same(tmp_path, monkeypatch):
+    world = World(tmp_path, [RUN])
+    deliver = FakeSession.deliver
+
+    async def too_large(self, run, outcome, result, log):
+        if not outcome.failed:
+            raise ServerRefusal(413, "too large")
+        await deliver(self, run, outcome, result, log)
+
+    monkeypatch.setattr(FakeSession, "deliver", too_large)
+    start(world)
+    await live(world)
+    ((_, status, _, log),) = world.deliveries
+    assert status is RunStatus.FAILED
+    assert log == "The server did not take the result: too large"
