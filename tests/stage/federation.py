@@ -79,8 +79,8 @@ class Federation:
         made = _made(self.root.node.create(collaboration_id, organization.id, name))
         return NodeAccount(made["id"], made["name"], made["api_key"], organization)
 
-    def user(self, organization: Organization) -> UserClient:
-        """Create a user with the server's default role Researcher and return a client that is logged in as them."""
+    def user(self, organization: Organization) -> tuple[str, str]:
+        """Create a user with the server's default role Researcher; return name and password."""
         name, password = f"researcher-{secrets.token_hex(4)}", f"{secrets.token_urlsafe(12)}aA1!"
         people = {"firstname": "Test", "lastname": "Researcher", "email": f"{name}@stage.example"}
         _made(
@@ -88,7 +88,7 @@ class Federation:
                 name, password=password, organization=organization.id, roles=[self._researcher_role], **people
             )
         )
-        return log_in(self.server, name, password)
+        return name, password
 
 
 @dataclass
@@ -105,15 +105,17 @@ class Collaboration:
 
     def researcher(self, organization: Organization | None = None) -> "Researcher":
         """Return a new researcher of the organization (default: the first one)."""
-        return Researcher(self, self.federation.user(organization or self.nodes[0].organization))
+        return Researcher(self, *self.federation.user(organization or self.nodes[0].organization))
 
 
 class Researcher:
-    """A person with vantage6's own client."""
+    """A person with vantage6's own client, logged in."""
 
-    def __init__(self, collaboration: Collaboration, client: UserClient) -> None:
+    def __init__(self, collaboration: Collaboration, name: str, password: str) -> None:
         self.collaboration = collaboration
-        self.client = client
+        self.name = name
+        self.password = password
+        self.client = log_in(collaboration.federation.server, name, password)
 
     def send(
         self,
@@ -124,7 +126,7 @@ class Researcher:
         databases: Sequence[str | dict[str, Any]] = (),
         **kwargs: object,
     ) -> "Task":
-        """Create a task with one run for each organization in `to` (default: all), calling `method(*args, **kwargs)`."""
+        """Create a task that calls `method(*args, **kwargs)` at each organization in `to` (default: all)."""
         receivers = to or [node.organization for node in self.collaboration.nodes]
         made = self.client.task.create(
             organizations=[each.id for each in receivers],
@@ -191,6 +193,11 @@ class Task:
         """Return what its only run returned."""
         (result,) = self.results()
         return result
+
+    def children(self) -> list[int]:
+        """Return the ids of the tasks that its runs created."""
+        answer = self.client.task.list(parent=self.id)
+        return sorted(each["id"] for each in answer["data"])
 
     def _describe(self) -> str:
         return "; ".join(f"{run['id']} {run['status']} (finished_at {run['finished_at']})" for run in self.runs())

@@ -5,6 +5,7 @@ import os
 import subprocess
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from ci.tools import bin_dir
 from tests.stage import StageError
@@ -43,6 +44,22 @@ class Kubectl:
         answer = json.loads(self("get", kind, *chosen, "--output", "json", namespace=namespace))
         return answer if name else answer["items"]
 
+    @property
+    def programs(self) -> Path:
+        """The folder that kubectl and helm are in."""
+        return self._bin
+
+    def ask(self, *arguments: str, namespace: str) -> str:
+        """Run kubectl where failing is an answer too; return what it said, stripped."""
+        done = self._execute([str(self._bin / "kubectl"), "--namespace", namespace, *arguments], None, 60)
+        return done.stdout.strip()
+
+    def api_server(self) -> tuple[str, int]:
+        """Return host and port of the API server, as the kubeconfig has them."""
+        path = "jsonpath={.clusters[0].cluster.server}"
+        url = urlsplit(self("config", "view", "--minify", "--output", path))
+        return str(url.hostname), url.port or 443
+
     def apply(self, *objects: dict[str, Any], namespace: str = "") -> None:
         """Create or change objects."""
         text = json.dumps({"apiVersion": "v1", "kind": "List", "items": objects})
@@ -77,14 +94,20 @@ class Kubectl:
             return f"({error})"
 
     def _run(self, command: list[str], stdin: str | None, seconds: float) -> str:
+        done = self._execute(command, stdin, seconds)
+        if done.returncode:
+            raise StageError(f"`{_words(command)}` failed: {done.stderr.strip() or done.stdout.strip()}")
+        return done.stdout
+
+    def _execute(self, command: list[str], stdin: str | None, seconds: float) -> "subprocess.CompletedProcess[str]":
         environment = {**os.environ, "KUBECONFIG": str(self.kubeconfig)}
-        what = " ".join([Path(command[0]).name, *command[1:]])
         try:
-            done = subprocess.run(
+            return subprocess.run(
                 command, input=stdin, capture_output=True, text=True, env=environment, timeout=seconds, check=False
             )
         except subprocess.TimeoutExpired as error:
-            raise StageError(f"`{what}` took longer than {seconds:.0f} s.") from error
-        if done.returncode:
-            raise StageError(f"`{what}` failed: {done.stderr.strip() or done.stdout.strip()}")
-        return done.stdout
+            raise StageError(f"`{_words(command)}` took longer than {seconds:.0f} s.") from error
+
+
+def _words(command: list[str]) -> str:
+    return " ".join([Path(command[0]).name, *command[1:]])

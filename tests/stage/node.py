@@ -103,7 +103,9 @@ class Node:
 
     def _wait_status(self, status: str, seconds: float) -> "Node":
         def describe() -> str:
-            return f"node {self.account.name} is {self.status()}, not {status}; its launcher said:\n{self._last_words()}"
+            return (
+                f"node {self.account.name} is {self.status()}, not {status}; its launcher said:\n{self._last_words()}"
+            )
 
         wait_until(lambda: self.status() == status, seconds, describe)
         return self
@@ -142,6 +144,10 @@ class Node:
             return f"SIGKILL to process {process}"
         self.kubectl("delete", "pod", LAUNCHER, "--grace-period=0", "--force", namespace=self.namespace)
         return "pod deleted with grace period 0"
+
+    def restarts(self) -> int:
+        """Return how often the launcher's container was restarted in its pod."""
+        return sum(each["restartCount"] for pod in self.pods("launcher") for each in pod["status"]["containerStatuses"])
 
     def uninstall(self) -> None:
         self.kubectl.helm("uninstall", RELEASE, "--ignore-not-found", namespace=self.namespace)

@@ -66,7 +66,7 @@ class Stagehand:
         """Write a table as the kind of file its name ends in: .csv, .parquet or .xlsx.
 
         Returns:
-            Its path on the machine. The file belongs to nobody the node knows, is readable by all, and is of the year 2001.
+            Its path on the machine. The file belongs to nobody the node knows, all may read it, and it is of 2001.
         """
         writers = {"csv": "to_csv", "parquet": "to_parquet", "xlsx": "to_excel"}
         self.python(f"""
