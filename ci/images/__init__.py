@@ -54,7 +54,7 @@ def _home() -> Path:
 
 
 def _builder(home: Path) -> Builder:
-    return engine.running() or OfflineBuilder(home)
+    return engine.usable() or OfflineBuilder(home)
 
 
 def _ensure(recipe: recipes.Recipe, builder: Builder, home: Path) -> Image:

@@ -2,12 +2,15 @@
 
 import shutil
 import subprocess
+import sys
 from contextlib import suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from ci.images.builder import Image, run
 from ci.images.recipes import BuildError, Inputs
+
+BASE_IMAGE = "docker.io/library/python:3.12-slim"  # as in every Dockerfile
 
 
 class EngineBuilder:
@@ -40,11 +43,15 @@ class EngineBuilder:
             run([self._program, "rmi", ref], log)
 
 
-def running() -> EngineBuilder | None:
-    """Return docker or podman if one of them works here."""
+def usable() -> EngineBuilder | None:
+    """Return docker or podman if one of them runs here, and has or gets the base image."""
     for program in ("docker", "podman"):
-        if not shutil.which(program):
-            continue
-        if subprocess.run([program, "info"], capture_output=True, check=False).returncode == 0:
-            return EngineBuilder(program)
+        if shutil.which(program) and _succeeds(program, "info"):
+            if _succeeds(program, "image", "inspect", BASE_IMAGE) or _succeeds(program, "pull", BASE_IMAGE):
+                return EngineBuilder(program)
+            print(f"images: {program} cannot pull {BASE_IMAGE}: building without it", file=sys.stderr, flush=True)
     return None
+
+
+def _succeeds(*command: str) -> bool:
+    return subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, check=False).returncode == 0

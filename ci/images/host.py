@@ -25,8 +25,8 @@ def ensure_programs() -> None:
     missing = [program for program in _PROGRAMS if shutil.which(program) is None]
     if os.geteuid() != 0 or (missing and shutil.which("apt-get") is None):
         raise BuildError(
-            "Images are built by docker or podman, or else as root on Debian 12: "
-            "start docker or podman here (`docker info` has to succeed), or run this as root on Debian 12."
+            "Images are built by docker or podman, or else as root on Debian 12: start docker or podman here "
+            "(`docker info` and pulling the base image have to succeed), or run this as root on Debian 12."
         )
     if not missing:
         return

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from ci import images
-from ci.images import host, recipes
+from ci.images import engine, host, recipes
 from tests.unit.programs import Programs
 
 # A docker that works; `save` writes the archive it is asked for.
@@ -95,6 +95,13 @@ def test_without_docker_root_is_needed(docker: Programs, monkeypatch: pytest.Mon
     monkeypatch.setattr("os.geteuid", lambda: 1000)
     with pytest.raises(images.BuildError, match=r"start docker or podman here .* or run this as root on Debian 12"):
         images.ensure(["one"])
+
+
+def test_a_docker_that_cannot_pull_the_base_image_does_not_build(docker: Programs) -> None:
+    docker.add("docker", '[ "$1" = info ]')
+    docker.add("podman", "exit 1")
+    assert engine.usable() is None
+    assert docker.calls("docker")[-1] == f"docker pull {engine.BASE_IMAGE}"
 
 
 def test_pip_in_a_build_uses_the_hosts_index_and_the_environment_wins() -> None:

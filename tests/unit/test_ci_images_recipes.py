@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from ci.images.engine import BASE_IMAGE
 from ci.images.recipes import RECIPES, REPOSITORY, BuildError, Recipe, copied, read
 
 ALGORITHM_NAMES = ("average", "behave")
@@ -71,7 +72,7 @@ def test_the_context_is_readable_whatever_the_umask_was(tmp_path: Path) -> None:
 def test_a_user_can_build_on_the_usual_base_or_name_another(name: str) -> None:
     lines = RECIPES[name].dockerfile.read_text().splitlines()
     first = [line for line in lines if line and not line.startswith("#")][:2]
-    assert first == ["ARG BASE_IMAGE=docker.io/library/python:3.12-slim", "FROM ${BASE_IMAGE}"]
+    assert first == [f"ARG BASE_IMAGE={BASE_IMAGE}", "FROM ${BASE_IMAGE}"]
 
 
 @pytest.mark.parametrize("name", RECIPES)
