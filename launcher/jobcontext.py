@@ -150,6 +150,17 @@ class Isolation:
     """Service account without any rights; its token is not mounted."""
     nameserver: str = "127.0.0.1"
     """Where name look-ups go: nobody listens there, so that they fail at once."""
+    blank_variables: tuple[str, ...] = (
+        "KUBERNETES_SERVICE_HOST",
+        "KUBERNETES_SERVICE_PORT",
+        "KUBERNETES_SERVICE_PORT_HTTPS",
+        "KUBERNETES_PORT",
+        "KUBERNETES_PORT_443_TCP",
+        "KUBERNETES_PORT_443_TCP_PROTO",
+        "KUBERNETES_PORT_443_TCP_PORT",
+        "KUBERNETES_PORT_443_TCP_ADDR",
+    )
+    """Variables by which Kubernetes announces its API server in every pod, whether Service links are on or off."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,175 @@
+"""A small language for what a manifest may hold: rules over parsed YAML, each yielding what it finds wrong.
+
+A rule is a function of a path and the value there. `fields` is the heart: what it does not name is refused, so that a
+field that Kubernetes will have next year is refused too.
+"""
+
+import json
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Violation:
+    """Something that a manifest must not have, or lacks."""
+
+    path: str
+    """Where, as in `spec.template.spec.hostNetwork`."""
+    sentence: str
+    """What is wrong, why, and what to do."""
+
+
+Rule = Callable[[str, object], Iterator[Violation]]
+
+
+def same(one: object, other: object) -> bool:
+    """Equality of YAML values, in which 0 is not false and 1 is not true."""
+    return json.dumps(one, sort_keys=True) == json.dumps(other, sort_keys=True)
+
+
+def shown(value: object) -> str:
+    """A value in a sentence; lists and mappings are not spelt out, they may hold what is nobody's business."""
+    if isinstance(value, dict | list):
+        return ""
+    text = json.dumps(value, ensure_ascii=True)
+    return f": {text if len(text) <= 80 else text[:77] + '…'}"
+
+
+def refused(path: str, value: object, why: str, remedy: str) -> Violation:
+    """The violation of having `value` at `path`."""
+    return Violation(path, f"{path}{shown(value)} is not allowed ({why}); {remedy}.")
+
+
+def exactly(expected: object, why: str, remedy: str | None = None) -> Rule:
+    """The value is `expected` and nothing else."""
+    advice = remedy or f"set it to {json.dumps(expected)}"
+
+    def rule(path: str, value: object) -> Iterator[Violation]:
+        if not same(value, expected):
+            yield refused(path, value, why, advice)
+
+    return rule
+
+
+def one_of(options: tuple[str, ...], why: str) -> Rule:
+    """The value is one of these texts."""
+    advice = f"use {' or '.join(options)}" if options else "remove it from the template"
+
+    def rule(path: str, value: object) -> Iterator[Violation]:
+        if not isinstance(value, str) or value not in options:
+            yield refused(path, value, why, advice)
+
+    return rule
+
+
+def anything(path: str, value: object) -> Iterator[Violation]:
+    """Whatever Kubernetes accepts."""
+    yield from ()
+
+
+def text(path: str, value: object) -> Iterator[Violation]:
+    """Text that is not empty."""
+    if not isinstance(value, str) or not value:
+        yield refused(path, value, "it must be text", "write it as text")
+
+
+def text_or_empty(path: str, value: object) -> Iterator[Violation]:
+    """Text, which may be empty."""
+    if not isinstance(value, str):
+        yield refused(path, value, "it must be text", "put it in quotes")
+
+
+def truth(path: str, value: object) -> Iterator[Violation]:
+    """True or false."""
+    if not isinstance(value, bool):
+        yield refused(path, value, "it must be true or false", "write it without quotes")
+
+
+def at_least(minimum: int, why: str) -> Rule:
+    """A whole number that is not below `minimum`."""
+
+    def rule(path: str, value: object) -> Iterator[Violation]:
+        if isinstance(value, bool) or not isinstance(value, int) or value < minimum:
+            yield refused(path, value, why, f"set it to a whole number, {minimum} or more")
+
+    return rule
+
+
+def each(item: Rule) -> Rule:
+    """A list whose items all keep `item`."""
+
+    def rule(path: str, value: object) -> Iterator[Violation]:
+        if not isinstance(value, list):
+            yield refused(path, value, "it must be a list", "write it as a list")
+            return
+        for index, member in enumerate(value):
+            yield from item(f"{path}[{index}]", member)
+
+    return rule
+
+
+def single(item: Rule, why: str) -> Rule:
+    """A list of one, which keeps `item`."""
+
+    def rule(path: str, value: object) -> Iterator[Violation]:
+        if not isinstance(value, list) or len(value) != 1:
+            yield refused(path, [], why, "leave exactly one")
+        else:
+            yield from item(f"{path}[0]", value[0])
+
+    return rule
+
+
+def fields(
+    required: Mapping[str, Rule],
+    optional: Mapping[str, Rule] | None = None,
+    reasons: Mapping[str, str] | None = None,
+    unknown: str = "it is not among the fields that a job may set",
+    missing: str = "set it as the shipped template does",
+) -> Rule:
+    """A mapping with these fields and no others; `reasons` says of well-known others why they are not allowed."""
+    known = {**required, **(optional or {})}
+
+    def rule(path: str, value: object) -> Iterator[Violation]:
+        if not isinstance(value, dict):
+            yield refused(path, value, "it must be a mapping", "write it as a mapping")
+            return
+        for name in required:
+            if name not in value:
+                yield Violation(below(path, name), f"{below(path, name)} is missing; {missing}.")
+        for name, content in value.items():
+            if name in known:
+                yield from known[name](below(path, name), content)
+            else:
+                why = (reasons or {}).get(name, unknown)
+                yield refused(below(path, name), content, why, "remove it from the template")
+
+    return rule
+
+
+def names(expected: Mapping[str, str], reserved: tuple[str, ...], why: str) -> Rule:
+    """Labels or annotations: those expected as they are, and no other whose key starts with a reserved prefix."""
+
+    def rule(path: str, value: object) -> Iterator[Violation]:
+        if not isinstance(value, dict):
+            yield refused(path, value, "it must be a mapping", "write it as a mapping")
+            return
+        for key, content in expected.items():
+            if key not in value:
+                yield Violation(below(path, key), f"{below(path, key)} is missing; set it to {json.dumps(content)}.")
+        for key, content in value.items():
+            if key in expected:
+                yield from exactly(expected[key], "it is how the node recognises its jobs")(below(path, key), content)
+            elif key.startswith(reserved):
+                yield refused(below(path, key), content, why, "remove it from the template or from the chart's values")
+            else:
+                yield from text_or_empty(below(path, key), content)
+
+    return rule
+
+
+def below(path: str, name: str) -> str:
+    """The path of a mapping's field."""
+    if not name.replace("_", "").isalnum():
+        return f"{path}[{json.dumps(name)}]"
+    return f"{path}.{name}" if path else name
