@@ -102,19 +102,32 @@ def test_a_changed_host_path_is_a_new_volume(change: dict[str, str]):
     assert volume(database) != volume(database | change)
 
 
+def _inline(key: str) -> dict:
+    return {"existingSecret": "", "node": {"api_key": key}}
+
+
+def _template(text: str) -> dict:
+    return {"jobs": {"templates": {"job.yaml.j2": text}}}
+
+
 @pytest.mark.parametrize(
-    ("change", "restarted"),
+    ("before", "after", "restarted"),
     [
-        ({"node": {"logging": {"level": "DEBUG"}}}, {"launcher", "proxy"}),
-        ({"jobs": {"maxLogBytes": 4096}}, {"launcher"}),
-        ({"jobs": {"templates": {"job.yaml.j2": "a"}}}, {"launcher"}),
-        ({"existingSecret": "", "node": {"api_key": "11111111-2222-4333-8444-555555555555"}}, {"launcher"}),
-        ({"taskVolume": {"keep": True}}, set()),
+        ({}, {"node": {"logging": {"level": "DEBUG"}}}, {"launcher", "proxy"}),
+        ({}, {"jobs": {"maxLogBytes": 4096}}, {"launcher"}),
+        (_template("a"), _template("b"), {"launcher"}),
+        (
+            _inline("11111111-2222-4333-8444-555555555555"),
+            _inline("11111111-2222-4333-8444-555555555556"),
+            {"launcher"},
+        ),
+        ({}, {"taskVolume": {"keep": True}}, set()),
     ],
+    ids=["node", "jobs", "templates", "key", "volume"],
 )
-def test_a_change_restarts_whom_it_concerns(change: dict, restarted: set[str]):
-    before, after = pods(render(MINIMAL)), pods(render(merged(MINIMAL, change)))
-    assert {role for role in before if before[role] != after[role]} == restarted
+def test_a_change_restarts_whom_it_concerns(before: dict, after: dict, restarted: set[str]):
+    old, new = pods(render(merged(MINIMAL, before))), pods(render(merged(MINIMAL, after)))
+    assert {role for role in old if old[role] != new[role]} == restarted
 
 
 def test_selectors_outlive_a_new_version():
