@@ -17,6 +17,9 @@ from ci.images.archive import Layers
 from ci.images.builder import Image, run
 from ci.images.recipes import Inputs
 
+# Else the store stays mounted on itself, and whoever wants to remove the cache is told that it is busy.
+_NO_MOUNT = "overlay.skip_mount_home=true"
+
 
 class OfflineBuilder:
     """buildah as a `builder.Builder`, with a store in the folder `home`.
@@ -77,7 +80,7 @@ class OfflineBuilder:
 
     def _export(self, ref: str, tar: Path, log: Path) -> None:
         self._layers.expect_one_image()
-        source = f"containers-storage:[overlay@{self._store}+{self._mounts}]{ref}"
+        source = f"containers-storage:[overlay@{self._store}+{self._mounts}:{_NO_MOUNT}]{ref}"
         target = f"oci:{self._layers.layout}:{ref}"
         run(["skopeo", "copy", "--quiet", "--dest-oci-accept-uncompressed-layers", source, target], log)
         self._layers.write(ref, tar)
@@ -90,4 +93,5 @@ class OfflineBuilder:
         return run([*self._command(), *arguments], log)
 
     def _command(self) -> Sequence[str]:
-        return ("buildah", f"--root={self._store}", f"--runroot={self._mounts}", "--storage-driver=overlay")
+        folders = (f"--root={self._store}", f"--runroot={self._mounts}")
+        return ("buildah", *folders, "--storage-driver=overlay", f"--storage-opt={_NO_MOUNT}")

@@ -99,6 +99,13 @@ def test_environment_gives_names_only(behave: ModuleType, monkeypatch: pytest.Mo
     assert "hidden" not in str(names)
 
 
+def test_write_says_what_could_be_written(behave: ModuleType, tmp_path: Path) -> None:
+    (tmp_path / "old").write_text("kept ")
+    answers = behave.write([str(tmp_path / "old"), str(tmp_path / "none" / "x"), str(tmp_path)])
+    assert list(answers.values()) == ["written", "ENOENT", "EISDIR"]
+    assert (tmp_path / "old").read_text().startswith("kept behave")
+
+
 def test_files_describes_without_following_links(behave: ModuleType, tmp_path: Path) -> None:
     (tmp_path / "folder").mkdir(mode=0o750)
     (tmp_path / "folder" / "file").write_text("12345")
