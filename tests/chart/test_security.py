@@ -127,7 +127,6 @@ def test_the_launcher_may_do_exactly_this():
         ("", "pods", "list"),
         ("", "pods", "watch"),
         ("", "pods/log", "get"),
-        ("", "events", "list"),
         ("", "serviceaccounts", "get", "v6-node-algorithm"),
     }
 
