@@ -70,13 +70,13 @@ class OfflineBuilder:
             return
         print("images: making the base image of Debian packages (a minute or two, once)", file=sys.stderr, flush=True)
         self._buildah(log, "rmi", "--all", "--force")  # all there is was built on a base that is no longer wanted
-        with TemporaryDirectory(dir=self._store.parent) as scratch:
-            tar = str(Path(scratch) / "root.tar")
-            run(base.mmdebstrap(tar), log)
-            container = self._buildah(log, "from", "scratch").strip()
-            self._buildah(log, "add", "--quiet", container, tar, "/")
-            self._buildah(log, "config", "--cmd=python3", container)
-            self._buildah(log, "commit", "--quiet", "--rm", container, base.reference())
+        tar = self._store.parent / "base.tar"
+        run(base.mmdebstrap(str(tar)), log)
+        container = self._buildah(log, "from", "scratch").strip()
+        self._buildah(log, "add", "--quiet", container, str(tar), "/")
+        tar.unlink()
+        self._buildah(log, "config", "--cmd=python3", container)
+        self._buildah(log, "commit", "--quiet", "--rm", container, base.reference())
 
     def _export(self, ref: str, tar: Path, log: Path) -> None:
         self._layers.expect_one_image()
