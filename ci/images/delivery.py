@@ -10,7 +10,7 @@ from typing import Protocol
 
 from ci.images.builder import Builder, Image
 from ci.images.recipes import BuildError
-from ci.tools import bin_dir, cache_folder
+from ci.tools import bin_dir
 
 
 class Cluster(Protocol):
@@ -20,8 +20,12 @@ class Cluster(Protocol):
     def kubeconfig(self) -> Path:
         """The file that says how to reach it."""
 
+    @property
+    def local(self) -> bool:
+        """Whether it is one that `ci.cluster` made, which imports archives."""
+
     def load(self, tars: list[Path]) -> None:
-        """Import archives into the nodes; only the local cluster can."""
+        """Import those archives that it does not have yet."""
 
 
 def deliver(cluster: Cluster, images: dict[str, Image], builder: Builder, log: Path) -> dict[str, Image]:
@@ -30,20 +34,17 @@ def deliver(cluster: Cluster, images: dict[str, Image], builder: Builder, log: P
     Raises:
         BuildError: there is no way to bring images to this cluster, or the way failed.
     """
+    if cluster.local:
+        cluster.load([image.tar for image in images.values()])
+        return images
     registry = os.environ.get("V6_NODE_REGISTRY", "").rstrip("/")
-    if registry and not _is_local(cluster):
+    if registry:
         return {name: _pushed(image, registry, builder, log) for name, image in images.items()}
     present = _present(cluster)
     missing = [image.tar for image in images.values() if image.ref not in present]
-    if missing and _is_local(cluster):
-        cluster.load(missing)
-    elif missing:
+    if missing:
         _load_into_kind(cluster, missing)
     return images
-
-
-def _is_local(cluster: Cluster) -> bool:
-    return cluster.kubeconfig.resolve() == (cache_folder() / "cluster" / "kubeconfig").resolve()
 
 
 def _pushed(image: Image, registry: str, builder: Builder, log: Path) -> Image:

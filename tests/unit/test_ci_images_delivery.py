@@ -14,8 +14,9 @@ IMAGES = {name: Image(name, f"localhost/{name}:0123456789ab", Path(f"/cache/{nam
 
 
 class SomeCluster:
-    def __init__(self, kubeconfig: Path) -> None:
+    def __init__(self, kubeconfig: Path, *, local: bool) -> None:
         self.kubeconfig = kubeconfig
+        self.local = local
         self.loaded: list[Path] = []
 
     def load(self, tars: list[Path]) -> None:
@@ -40,12 +41,12 @@ def own_surroundings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def local(tmp_path: Path) -> SomeCluster:
-    return SomeCluster(tmp_path / "cache" / "v6-node" / "cluster" / "kubeconfig")
+    return SomeCluster(tmp_path / "kubeconfig", local=True)
 
 
 @pytest.fixture
 def foreign(tmp_path: Path) -> SomeCluster:
-    return SomeCluster(tmp_path / "kubeconfig")
+    return SomeCluster(tmp_path / "kubeconfig", local=False)
 
 
 @pytest.fixture
@@ -69,16 +70,10 @@ def deliver(cluster: SomeCluster, pusher: Pusher | None = None) -> dict[str, Ima
     return delivery.deliver(cluster, IMAGES, pusher or Pusher(), Path("/dev/null"))  # type: ignore[arg-type]
 
 
-def test_the_local_cluster_imports_what_it_lacks(local: SomeCluster, programs: Programs) -> None:
-    answer(programs, [IMAGES["one"].ref])
+def test_the_local_cluster_imports_and_needs_no_registry(local: SomeCluster, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("V6_NODE_REGISTRY", "registry.example.org/v6")
     assert deliver(local) == IMAGES
-    assert local.loaded == [IMAGES["two"].tar]
-
-
-def test_an_image_has_to_be_on_every_node(local: SomeCluster, programs: Programs) -> None:
-    answer(programs, [IMAGES["one"].ref, IMAGES["two"].ref], [IMAGES["two"].ref])
-    deliver(local)
-    assert local.loaded == [IMAGES["one"].tar]
+    assert local.loaded == [image.tar for image in IMAGES.values()]
 
 
 def test_a_cluster_that_has_everything_is_left_alone(foreign: SomeCluster, programs: Programs) -> None:
@@ -98,13 +93,10 @@ def test_a_registry_gets_the_images_and_pods_ask_it(
     assert programs.calls() == []
 
 
-def test_the_local_cluster_needs_no_registry(
-    local: SomeCluster, programs: Programs, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("V6_NODE_REGISTRY", "registry.example.org/v6")
-    answer(programs, [])
-    assert deliver(local) == IMAGES
-    assert local.loaded == [image.tar for image in IMAGES.values()]
+def test_an_image_has_to_be_on_every_node(foreign: SomeCluster, programs: Programs) -> None:
+    answer(programs, [IMAGES["one"].ref, IMAGES["two"].ref], [IMAGES["two"].ref], context="kind-try")
+    deliver(foreign)
+    assert programs.calls("kind") == ["kind load image-archive /cache/one.tar --name try"]
 
 
 def test_kind_loads_archives_into_the_cluster_of_the_context(foreign: SomeCluster, programs: Programs) -> None:
