@@ -45,7 +45,7 @@ def test_values_are_text_inside_text_in_quotes_and_in_keys(render: Any) -> None:
     assert render(text, task=named("a: b")) == {"a": "run-12-true", "b": "12", "12": "x", "k-a: b": "y"}
 
 
-def test_text_of_macros_sets_blocks_and_imports_stays_text(tmp_path: Path, render: Any) -> None:
+def test_text_of_macros_sets_blocks_and_imports_stays_text(tmp_path: Path) -> None:
     (tmp_path / "lib.j2").write_text(
         "{% macro pair(k, v) %}{{ k }}: {{ v }}{% endmacro %}{% set fixed %}c: {{ 3 }}{% endset %}"
     )
@@ -56,8 +56,11 @@ def test_text_of_macros_sets_blocks_and_imports_stays_text(tmp_path: Path, rende
         "{% include 'part.j2' %}\n{% block last %}e: {{ 5 }}\n{% endblock %}\nf:\n  {{ self.last() | default('-') }}"
     )
     expected = {"a": HOSTILE, "b": 12, "c": 3, "d": 4, "e": 5, "f": {"e": 5}}
-    assert render(text, task=named(HOSTILE)) == expected
-    assert render(text, task=named("again")) == expected | {"a": "again"}, "nothing of the first rendering remains"
+    (tmp_path / "mine.yaml.j2").write_text(text)
+    templates = JobTemplates(SHIPPED, tmp_path)
+    assert templates.render("mine.yaml.j2", context(task=named(HOSTILE))) == expected
+    again = templates.render("mine.yaml.j2", context(task=named("again")))
+    assert again == expected | {"a": "again"}, "nothing of the first rendering remains"
 
 
 @pytest.mark.parametrize(
