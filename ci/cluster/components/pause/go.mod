@@ -1,0 +1,3 @@
+module v6-node.test/pause
+
+go 1.24

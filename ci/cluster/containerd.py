@@ -1,0 +1,60 @@
+"""Talks to the node's containerd with its own client, ctr, run in the node's mount namespace."""
+
+import subprocess
+from pathlib import Path
+
+from ci.cluster import images, processes
+from ci.cluster.configuration import CONTAINERD_SOCKET
+from ci.cluster.errors import ClusterError
+from ci.cluster.places import Home
+
+
+def ready(home: Home) -> bool:
+    """Whether it answers."""
+    return _ctr(home, "version").returncode == 0
+
+
+def present(home: Home) -> dict[str, str]:
+    """The images that pods can use: name -> digest."""
+    result = _ctr(home, "images", "list")
+    if result.returncode != 0:
+        raise ClusterError(f"containerd does not list its images: {_message(result)}")
+    rows = [line.split() for line in result.stdout.decode().splitlines()[1:]]
+    return {row[0]: row[2] for row in rows if len(row) > 2}
+
+
+def load(home: Home, tars: list[Path]) -> list[str]:
+    """Import OCI archives, but those whose images are there; returns the names of the images imported.
+
+    Raises:
+        ClusterError: naming the archive that containerd refused, and its reason.
+    """
+    have = present(home)
+    imported: list[str] = []
+    for tar in tars:
+        holds = images.contents(tar)
+        if holds and all(have.get(name) == digest for name, digest in holds.items()):
+            continue
+        with tar.open("rb") as archive:
+            result = _ctr(home, "images", "import", "-", archive=archive.fileno())
+        if result.returncode != 0:
+            raise ClusterError(f"containerd cannot import {tar}: {_message(result)}")
+        imported += holds or [tar.name]
+    return imported
+
+
+def _ctr(home: Home, *arguments: str, archive: int = subprocess.DEVNULL) -> subprocess.CompletedProcess[bytes]:
+    node = processes.of(home)
+    if node is None:
+        raise ClusterError(f"No cluster runs in {home.root}: start it with `python -m ci.cluster up`.")
+    enter = ["nsenter", f"--target={node.pid}", "--mount"]
+    return subprocess.run(
+        [*enter, "ctr", f"--address={CONTAINERD_SOCKET}", "--namespace=k8s.io", *arguments],
+        stdin=archive,
+        capture_output=True,
+        check=False,
+    )
+
+
+def _message(result: subprocess.CompletedProcess[bytes]) -> str:
+    return result.stderr.decode(errors="replace").strip()

@@ -1,0 +1,90 @@
+"""How the node is set up from inside its namespaces: mounts, addresses and routes, as commands for the supervisor."""
+
+from pathlib import Path
+
+from ci.cluster.places import INSIDE, INTERNET, INTERNET_GATEWAY, INTERNET_HOST, Addresses
+
+_CGROUPS = Path("/sys/fs/cgroup")
+_OUTSIDE = Path("/var/lib")
+OWN_FOLDERS = {"kubelet": _OUTSIDE / "kubelet", "cni": _OUTSIDE / "cni"}
+"""Paths that no option of the kubelet and of containerd changes; the node sees folders of its own there."""
+WAN = "wan0"
+
+
+def mounts(state: Path) -> list[list[str]]:
+    """Commands that hide this machine's services and give the node, whose folder is ``state``, its own places."""
+    commands = [
+        ["mount", "-t", "proc", "proc", "/proc"],
+        ["mount", "-t", "tmpfs", "-o", "mode=755", "run", "/run"],
+        ["mkdir", "-p", str(INSIDE), "/run/netns", "/run/lock"],
+        ["mount", "--bind", str(state), str(INSIDE)],
+        ["mount", "-t", "tmpfs", "-o", "mode=755", "log", "/var/log"],
+        ["mount", "-t", "bpf", "bpffs", "/sys/fs/bpf"],
+    ]
+    commands += [["mount", "--bind", str(INSIDE / name), str(path)] for name, path in OWN_FOLDERS.items()]
+    if Path("/etc/resolv.conf").resolve().is_relative_to("/etc"):
+        # No daemon may wait for a name server that it cannot reach; elsewhere (/run) the file is hidden already.
+        commands.append(["mount", "--bind", str(INSIDE / "resolv.conf"), str(Path("/etc/resolv.conf").resolve())])
+    if (_CGROUPS / "unified").is_mount():
+        # crun refuses a hierarchy that is half version 1 and half version 2.
+        commands.append(["umount", str(_CGROUPS / "unified")])
+    return commands
+
+
+def network(addresses: Addresses) -> list[list[str]]:
+    """Commands for the node's addresses and its internet: one host in a network namespace of its own."""
+    prefix, wan = addresses.link.prefixlen, INTERNET.prefixlen
+    inside = ["ip", "-n", "internet"]
+    return [
+        [
+            "sysctl",
+            "-qw",
+            "net.ipv4.ip_forward=1",
+            *(f"net.ipv4.conf.{name}.rp_filter=0" for name in ("all", "default")),
+        ],
+        ["ip", "link", "set", "lo", "up"],
+        ["ip", "address", "add", f"{addresses.node}/{prefix}", "dev", "eth0"],
+        ["ip", "link", "set", "eth0", "up"],
+        ["ip", "netns", "add", "internet"],
+        ["ip", "link", "add", WAN, "type", "veth", "peer", "name", "eth0", "netns", "internet"],
+        ["ip", "address", "add", f"{INTERNET_GATEWAY}/{wan}", "dev", WAN],
+        ["ip", "link", "set", WAN, "up"],
+        [*inside, "link", "set", "lo", "up"],
+        [*inside, "address", "add", f"{INTERNET_HOST}/{wan}", "dev", "eth0"],
+        [*inside, "link", "set", "eth0", "up"],
+        [*inside, "route", "add", "default", "via", str(INTERNET_GATEWAY)],
+        # The whole world, and nothing of this machine's: what leaves the node arrives at the stand-in.
+        ["ip", "route", "add", "default", "via", str(INTERNET_HOST)],
+    ]
+
+
+def host_network(addresses: Addresses, pid: int) -> list[list[str]]:
+    """Commands, for this machine, that wire it to the node whose network namespace process ``pid`` has."""
+    link = addresses.host_link
+    return [
+        ["ip", "link", "add", link, "type", "veth", "peer", "name", "eth0", "netns", str(pid)],
+        ["ip", "address", "add", f"{addresses.host}/{addresses.link.prefixlen}", "dev", link],
+        ["ip", "link", "set", link, "up"],
+        ["ip", "route", "replace", str(addresses.pods), "via", str(addresses.node), "dev", link],
+        ["ip", "route", "replace", str(addresses.services), "via", str(addresses.node), "dev", link],
+    ]
+
+
+def cgroups(addresses: Addresses) -> list[Path]:
+    """The node's cgroup roots: one in each hierarchy of version 1, or the one of version 2."""
+    if (_CGROUPS / "cgroup.controllers").exists():
+        return [_CGROUPS / addresses.cgroup]
+    hierarchies = [path for path in sorted(_CGROUPS.glob("*")) if path.is_dir() and not path.is_symlink()]
+    return [path / addresses.cgroup for path in hierarchies if path.name != "unified"]
+
+
+def make_cgroups(addresses: Addresses) -> None:
+    for folder in cgroups(addresses):
+        folder.mkdir(exist_ok=True)
+        if folder.parent.name == "cpuset":  # version 1: empty until somebody says which processors
+            for file in ("cpuset.cpus", "cpuset.mems"):
+                (folder / file).write_text((folder.parent / file).read_text())
+        control = folder.parent / "cgroup.subtree_control"
+        if control.exists():
+            for controller in (folder.parent / "cgroup.controllers").read_text().split():
+                control.write_text(f"+{controller}")

@@ -1,0 +1,92 @@
+"""The Debian packages the cluster runs on, and whether it can run on this machine at all."""
+
+import os
+import platform
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from ci.cluster.errors import ClusterError
+
+INSTEAD = (
+    "install kind, k3d or minikube with Cilium as its network (its NetworkPolicies must be enforced), "
+    "start it, and set KUBECONFIG to its kubeconfig"
+)
+CNI_PLUGINS = Path("/usr/lib/cni")
+CLANG = "19"
+NEEDED = {
+    "containerd": "containerd",
+    "ctr": "containerd",
+    "runc": "runc",
+    "crun": "crun",
+    f"clang-{CLANG}": f"clang-{CLANG}",
+    f"llc-{CLANG}": f"llvm-{CLANG}",
+    "bpftool": "bpftool",
+    "nft": "nftables",
+    "iptables": "iptables",
+    "ipset": "ipset",
+    "conntrack": "conntrack",
+    "modprobe": "kmod",
+    "ip": "iproute2",
+    "tc": "iproute2",
+    "sysctl": "procps",
+    "unshare": "util-linux",
+    "mount": "mount",
+    str(CNI_PLUGINS / "portmap"): "containernetworking-plugins",
+}
+"""Program -> the package that has it."""
+BUSYBOX = "busybox-static"
+_PATH = "/usr/sbin:/usr/bin:/sbin:/bin"
+
+
+def refuse_unsuitable() -> None:
+    """Raise ClusterError where no local cluster can be built, saying what to install instead."""
+    reason = ""
+    if sys.platform != "linux":
+        reason = f"needs Linux, and this is {platform.system()}"
+    elif os.geteuid() != 0:
+        reason = "needs root"
+    elif not shutil.which("apt-get"):
+        reason = "needs a Debian-like system with apt-get"
+    if reason:
+        raise ClusterError(f"The local cluster {reason}: {INSTEAD}.")
+
+
+def ensure(say: Callable[[str], None]) -> None:
+    """Install what is missing.
+
+    Raises:
+        ClusterError: with what apt-get said last, when it could not.
+    """
+    missing = sorted({package for program, package in NEEDED.items() if not shutil.which(program, path=_PATH)})
+    if not _is_static_busybox():
+        missing.append(BUSYBOX)
+    if not missing:
+        return
+    say(f"installing Debian packages: {' '.join(missing)}")
+    if _apt("install", *missing).returncode != 0:
+        _apt("update")
+        last = _apt("install", *missing)
+        if last.returncode != 0:
+            raise ClusterError(f"apt-get could not install {' '.join(missing)}: {last.stdout.strip()[-600:]}")
+
+
+def _is_static_busybox() -> bool:
+    """Whether Debian's statically linked busybox is there: ``busybox`` may be the one that needs libraries."""
+    query = ["dpkg-query", "-W", "-f", "${Status}", BUSYBOX]
+    return "install ok installed" in subprocess.run(query, capture_output=True, text=True, check=False).stdout
+
+
+def _apt(verb: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    options = ["-y", "--no-install-recommends", "-o", "DPkg::Lock::Timeout=600"] if verb == "install" else []
+    return subprocess.run(
+        ["apt-get", verb, *options, *arguments],
+        env={**os.environ, "DEBIAN_FRONTEND": "noninteractive"},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+    )

@@ -1,0 +1,126 @@
+"""Where everything of the local cluster lives, and the addresses it uses: the one place to change either."""
+
+import os
+from dataclasses import dataclass
+from ipaddress import IPv4Address, IPv4Network
+from pathlib import Path
+
+NODE = "node1"
+SLOTS = 8
+RANGE = IPv4Network("198.18.0.0/15")
+"""Set aside by RFC 2544 for tests between devices, so that it collides with no real network."""
+
+INTERNET = IPv4Network("203.0.113.0/24")
+"""TEST-NET-3 of RFC 5737. Only the node's network namespace has a route to it."""
+INTERNET_GATEWAY = INTERNET[1]
+INTERNET_HOST = INTERNET[10]
+INTERNET_NAME = "internet.test"
+
+INSIDE = Path("/run/v6-node")
+"""Where the state folder appears to all that runs inside the node: short enough for a Unix socket's 107 bytes."""
+MACHINE = Path("/run/v6-node-cluster")
+"""Locks shared by every checkout and every cache on this machine."""
+
+
+@dataclass(frozen=True)
+class Addresses:
+    """The addresses of the cluster in one slot of the machine; clusters in different slots run side by side.
+
+    Only IPv4. For dual-stack, give each network and address its IPv6 twin here, and name both in ``daemons.py``
+    (``--service-cluster-ip-range``, ``--cluster-cidr``, ``--node-ip``, the agent's ``--enable-ipv6``) and in
+    ``node.py`` (addresses with ``nodad``, forwarding, a default route).
+    """
+
+    slot: int
+
+    @property
+    def block(self) -> IPv4Network:
+        """A /18 of the range; slot 0 has the last."""
+        return list(RANGE.subnets(new_prefix=18))[SLOTS - 1 - self.slot]
+
+    @property
+    def pods(self) -> IPv4Network:
+        """The lower half of the block, of which each node takes a /24."""
+        return next(iter(self.block.subnets(1)))
+
+    @property
+    def services(self) -> IPv4Network:
+        return list(self.block.subnets(2))[2]
+
+    @property
+    def link(self) -> IPv4Network:
+        """The wire between this machine and the node."""
+        return list(self.block.subnets(new_prefix=24))[48]
+
+    @property
+    def host(self) -> IPv4Address:
+        """This machine, as pods reach it."""
+        return self.link[1]
+
+    @property
+    def node(self) -> IPv4Address:
+        return self.link[2]
+
+    @property
+    def api_service(self) -> IPv4Address:
+        return self.services[1]
+
+    @property
+    def dns_service(self) -> IPv4Address:
+        return self.services[10]
+
+    @property
+    def host_link(self) -> str:
+        """The machine's end of the wire; the kernel removes it with the node's network namespace."""
+        return f"v6n{self.slot}"
+
+    @property
+    def cgroup(self) -> str:
+        """A cgroup root of its own: two kubelets below one root remove each other's pods."""
+        return f"v6-node-{self.slot}"
+
+
+def cache() -> Path:
+    """The folder for what takes long to make."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "v6-node"
+
+
+@dataclass(frozen=True)
+class Home:
+    """The folder of one local cluster. A cache has two: the normal one, and the one that enforces no policy."""
+
+    root: Path
+    enforcing: bool = True
+
+    @classmethod
+    def of(cls, *, enforcing: bool = True) -> "Home":
+        return cls(cache() / ("cluster" if enforcing else "cluster-no-policy"), enforcing)
+
+    @property
+    def kubeconfig(self) -> Path:
+        """Written last: it exists when the cluster has booted."""
+        return self.root / "kubeconfig"
+
+    @property
+    def state(self) -> Path:
+        """All that the running cluster writes, and that goes with it."""
+        return self.root / "state"
+
+    @property
+    def log(self) -> Path:
+        return self.state / "log"
+
+    @property
+    def failed(self) -> Path:
+        """The logs of the last boot that failed."""
+        return self.root / "failed-log"
+
+    @property
+    def lock(self) -> Path:
+        """Held while the cluster is booted or taken down."""
+        return self.root / "lock"
+
+    @property
+    def users(self) -> Path:
+        """Held, shared, by every process that is using the cluster."""
+        return self.root / "users"
