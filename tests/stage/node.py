@@ -1,6 +1,7 @@
 """A vantage6 node in the cluster: a namespace, a values file, and the chart's release in it."""
 
 import os
+import re
 import signal
 import socket
 from pathlib import Path
@@ -74,7 +75,7 @@ class Node:
     def install(self) -> None:
         """Install the chart, or upgrade it to the values as they are now; returns before the node is online."""
         self.values_file.touch(mode=0o600)  # it holds the API key
-        self.values_file.write_text(yaml.safe_dump(self.values, sort_keys=False))
+        self.values_file.write_text(yaml.dump(self.values, Dumper=_Quoting, sort_keys=False))
         self.kubectl.helm(
             "upgrade", "--install", RELEASE, str(CHART), "-f", str(self.values_file), namespace=self.namespace
         )
@@ -156,6 +157,17 @@ class Node:
         """Uninstall it (what is cluster-wide goes with the release) and delete its namespace."""
         self.uninstall()
         self.kubectl("delete", "namespace", self.namespace, "--ignore-not-found", f"--wait={str(wait).lower()}")
+
+
+class _Quoting(yaml.SafeDumper):
+    """Quotes what looks like a number to Go's YAML though not to Python's, such as an image tag 12e456."""
+
+    def represent_text(self, text: str) -> yaml.ScalarNode:
+        style = "'" if re.fullmatch(r"[0-9.][0-9.eE+_-]*", text) else None
+        return self.represent_scalar("tag:yaml.org,2002:str", text, style=style)
+
+
+_Quoting.add_representer(str, _Quoting.represent_text)
 
 
 def owner_of_this_process() -> str:

@@ -1,0 +1,35 @@
+"""`python -m demo up|down`."""
+
+import sys
+from typing import Annotated
+
+import typer
+
+from ci.images import BuildError
+from ci.tools import ToolsError
+from demo import play
+from demo.screen import console
+from tests.stage import StageError
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+
+
+@app.command()
+def up(seed: Annotated[int | None, typer.Option(help="Make the patients of an earlier run again.")] = None) -> None:
+    """Start everything, compute the federated average, compare, and leave it all running."""
+    if not play.up(seed):
+        sys.exit(1)
+
+
+@app.command()
+def down() -> None:
+    """Remove the nodes, the server and the patients; the cluster stays."""
+    play.down()
+
+
+if __name__ == "__main__":
+    try:
+        app()
+    except (StageError, BuildError, ToolsError) as error:
+        console.print(f"[red]{error}[/]")
+        sys.exit(1)
