@@ -69,13 +69,16 @@ def test_the_archive_holds_the_layers_compressed_under_the_name_that_pods_ask_fo
     assert raw == [b"base" * 1000, b"sources" * 1000]
 
 
-def test_a_layer_is_compressed_once_and_always_the_same(layers: Layers, tmp_path: Path) -> None:
+def test_a_layer_is_compressed_once_and_always_the_same(
+    layers: Layers, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     layers.write(REF, tmp_path / "a.tar")
     inodes = {file.name: file.stat().st_ino for file in (tmp_path / "compressed").iterdir()}
     layers.write(REF, tmp_path / "b.tar")
     assert {file.name: file.stat().st_ino for file in (tmp_path / "compressed").iterdir()} == inodes
     for file in (tmp_path / "compressed").iterdir():
         file.unlink()
+    monkeypatch.setattr("time.time", lambda: 1_000_000_000.0)
     layers.write(REF, tmp_path / "c.tar")
     assert (
         manifest_digest(tmp_path / "a.tar")
