@@ -16,6 +16,7 @@ import secrets
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 from vantage6.client import UserClient
@@ -194,6 +195,10 @@ class Task:
         (result,) = self.results()
         return result
 
+    def created(self) -> datetime:
+        """Return when the server made it. (Not a run's `assigned_at`: server 4.15 fills in its own start there.)"""
+        return moment(self.client.task.get(self.id)["created_at"])
+
     def children(self) -> list[int]:
         """Return the ids of the tasks that its runs created."""
         answer = self.client.task.list(parent=self.id)
@@ -201,6 +206,12 @@ class Task:
 
     def _describe(self) -> str:
         return "; ".join(f"{run['id']} {run['status']} (finished_at {run['finished_at']})" for run in self.runs())
+
+
+def moment(text: str) -> datetime:
+    """Return a time as the server writes it: UTC, with or without saying so."""
+    time_ = datetime.fromisoformat(text)
+    return time_ if time_.tzinfo else time_.replace(tzinfo=UTC)
 
 
 def log_in(server: Server, name: str, password: str) -> UserClient:

@@ -1,0 +1,103 @@
+"""What every cluster test stands on: a cluster, the images, a real server; and nodes, made and removed by fixtures.
+
+A failing test's report ends with what happened in the namespaces of its nodes; the session's with what was tested.
+"""
+
+import secrets
+from collections.abc import Generator, Iterator
+
+import pytest
+
+from ci import cluster as local_cluster
+from ci import images as image_builder
+from ci.cluster import Cluster
+from ci.images import Image
+from tests.cluster import figures, versions
+from tests.cluster.troupe import Troupe
+from tests.stage.federation import Federation
+from tests.stage.kube import STAGE_LABEL, Kubectl
+from tests.stage.node import owner_of_this_process, remove_orphans
+from tests.stage.server import Server
+from tests.stage.stagehand import Stagehand
+
+TESTED = "tested against"
+TROUPES = pytest.StashKey[list[Troupe]]()
+
+
+@pytest.fixture(scope="session")
+def cluster() -> Cluster:
+    return local_cluster.ensure()
+
+
+@pytest.fixture(scope="session")
+def kubectl(cluster: Cluster) -> Kubectl:
+    kubectl = Kubectl(cluster.kubeconfig)
+    remove_orphans(kubectl, STAGE_LABEL)
+    figures.note(TESTED, *versions.of_cluster(kubectl), *versions.of_programs(kubectl))
+    return kubectl
+
+
+@pytest.fixture(scope="session")
+def images(cluster: Cluster) -> dict[str, Image]:
+    return image_builder.ensure_loaded(cluster, ["v6-node", "average", "behave"])
+
+
+@pytest.fixture(scope="session")
+def server(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    server = Server(tmp_path_factory.mktemp("server"), cluster.host_address)
+    server.start()
+    figures.note(TESTED, *versions.of_vantage6(server))
+    yield server
+    server.stop()
+
+
+@pytest.fixture(scope="session")
+def federation(server: Server) -> Federation:
+    return Federation(server)
+
+
+@pytest.fixture(scope="session")
+def stagehand(kubectl: Kubectl, images: dict[str, Image]) -> Iterator[Stagehand]:
+    name = f"v6-stagehand-{secrets.token_hex(3)}"
+    with Stagehand(kubectl, name, images["behave"].ref, owner_of_this_process()) as hand:
+        yield hand
+
+
+@pytest.fixture(scope="module")
+def troupe(
+    request: pytest.FixtureRequest,
+    kubectl: Kubectl,
+    federation: Federation,
+    images: dict[str, Image],
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[Troupe]:
+    """Makes collaborations and nodes for the tests of one module, and removes them after the last."""
+    troupe = Troupe(kubectl, federation, images, tmp_path_factory.mktemp("values"))
+    request.config.stash[TROUPES].append(troupe)
+    yield troupe
+    request.config.stash[TROUPES].remove(troupe)
+    troupe.leave()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.stash[TROUPES] = []
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    report = yield
+    if report.failed:
+        for troupe in item.config.stash[TROUPES]:
+            for node in troupe.nodes:
+                report.sections.append((f"namespace {node.namespace}", node.kubectl.story(node.namespace)))
+    return report
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    # The figures first, what they are of last: pytest's own closing line follows.
+    for title, lines in sorted(figures.collected(), key=lambda section: section[0] == TESTED):
+        terminalreporter.section(title)
+        for line in lines:
+            terminalreporter.write_line(line)
