@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -10,6 +11,7 @@ import jwt
 
 from launcher import logs
 from launcher.session import LoginRefused, ServerRefusal, ServerUnavailable
+from launcher.session.resultbody import ResultBody
 
 log = logging.getLogger(__name__)
 
@@ -109,8 +111,21 @@ class Rest:
             except ServerUnavailable as error:
                 log.warning("the token can't be renewed yet", extra={"fields": {"reason": str(error)}})
 
-    async def call(self, method: str, path: str, **request: Any) -> Any:
+    async def call(
+        self,
+        method: str,
+        path: str,
+        *,
+        params: dict[str, Any] | None = None,
+        body: Mapping[str, str | int] | ResultBody | None = None,
+    ) -> Any:
         """Call the server; a stale token is renewed and the call made once more.
+
+        Args:
+            method: of HTTP.
+            path: below the base of the API.
+            params: the query.
+            body: sent as JSON.
 
         Raises:
             ServerUnavailable: no answer, or 5xx or 429.
@@ -118,14 +133,19 @@ class Rest:
             LoginRefused: the node's key is not valid any more.
         """
         token = self._access
-        status, answer = await self._send(method, path, headers=self.headers, **request)
+        status, answer = await self._send(method, path, params=params, **self._content(body))
         if status in _STALE_TOKEN:
             await self.renew(token)
-            status, answer = await self._send(method, path, headers=self.headers, **request)
+            status, answer = await self._send(method, path, params=params, **self._content(body))
         if status >= 400:
             message = answer.get("msg", "") if isinstance(answer, dict) else str(answer)
             raise ServerRefusal(status, message)
         return answer
+
+    def _content(self, body: Mapping[str, str | int] | ResultBody | None) -> dict[str, Any]:
+        if isinstance(body, ResultBody):
+            return {"data": body.pieces(), "headers": self.headers | body.headers}
+        return {"json": body, "headers": self.headers}
 
     async def _send(self, method: str, path: str, **request: Any) -> tuple[int, Any]:
         try:

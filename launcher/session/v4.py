@@ -18,6 +18,7 @@ from launcher.config import NodeSection
 from launcher.runs import Outcome, Run, RunStatus
 from launcher.session import Identity, Listener, LoginRefused, ServerRefusal, ServerUnavailable
 from launcher.session.rest import Rest, backoff
+from launcher.session.resultbody import ResultBody
 from launcher.session.v4_answers import page_count, parse_run
 
 log = logging.getLogger(__name__)
@@ -123,7 +124,7 @@ class V4Session:
         return None if answer is None else base64.b64decode(answer["input"] or "")
 
     async def algorithm_token(self, run: Run) -> str:
-        answer = await self._rest.call("POST", "/token/container", json={"task_id": run.task_id, "image": run.image})
+        answer = await self._rest.call("POST", "/token/container", body={"task_id": run.task_id, "image": run.image})
         return str(answer["container_token"])
 
     async def report_active(self, run: Run) -> None:
@@ -132,19 +133,14 @@ class V4Session:
 
     async def deliver(self, run: Run, outcome: Outcome, result: bytes, log: str) -> None:
         # One patch with everything: the server sets to null what a patch leaves out.
-        body = {
-            "status": outcome.status.value,
-            "result": base64.b64encode(result).decode(),
-            "log": log,
-            "finished_at": _now(),
-        }
-        if await self._patch(run, body) is not None:
+        fields = {"status": outcome.status.value, "log": log, "finished_at": _now()}
+        if await self._patch(run, ResultBody(fields, result)) is not None:
             await self._tell(run, outcome.status)
 
-    async def _patch(self, run: Run, body: dict[str, str]) -> dict[str, Any] | None:
+    async def _patch(self, run: Run, body: dict[str, str] | ResultBody) -> dict[str, Any] | None:
         """The run after the patch, or None if the server had closed it already."""
         try:
-            return dict(await self._rest.call("PATCH", f"/run/{run.id}", json=body))
+            return dict(await self._rest.call("PATCH", f"/run/{run.id}", body=body))
         except ServerRefusal as refusal:
             if refusal.status == 404 or (refusal.status == 400 and "already finished" in refusal.message):
                 return None

@@ -1,0 +1,23 @@
+import base64
+import json
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from launcher.session import resultbody
+from launcher.session.resultbody import ResultBody
+
+
+@given(st.dictionaries(st.text(), st.text(), min_size=1), st.binary(max_size=40))
+async def test_the_pieces_are_one_json_object_of_the_promised_length(fields, result):
+    fields.pop("result", None)
+    fields["status"] = "completed"
+    before, resultbody._PIECE = resultbody._PIECE, 6
+    try:
+        body = ResultBody(fields, result)
+        for _ in range(2):  # a second time, as after a renewed token
+            text = b"".join([piece async for piece in body.pieces()])
+            assert str(len(text)) == body.headers["Content-Length"]
+            assert json.loads(text) == {**fields, "result": base64.b64encode(result).decode()}
+    finally:
+        resultbody._PIECE = before
