@@ -80,7 +80,7 @@ def _spawn(home: Home, slot: int) -> int:
             start_new_session=True,
         )
     deadline = time.monotonic() + 10
-    while not (found := processes.of(home)):
+    while (found := processes.of(home)) is None or found.orphan:
         if process.poll() is not None or time.monotonic() > deadline:
             raise ClusterError(f"the node's first process did not start: {_end_of_log(home, 'supervisor')}")
         time.sleep(0.01)

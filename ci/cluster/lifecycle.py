@@ -53,7 +53,9 @@ def judge(home: Home) -> str:
     """In a word or a few, how the cluster is: "well", "down", or what is wrong with it."""
     node = processes.of(home)
     if node is None:
-        return "dead" if home.state.exists() else "down"
+        failed = home.state / "failed"
+        reason = f" ({failed.read_text()})" if failed.exists() else ""
+        return f"dead{reason}" if home.state.exists() else "down"
     if not home.kubeconfig.exists():
         return "half booted"
     if not _answers(home):

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ci.cluster.errors import ClusterError
-from ci.cluster.places import Home
+from ci.cluster.places import INSIDE, Home
 
 _SCRIPT = "supervisor.py"
 
@@ -22,14 +22,17 @@ class Node:
     fingerprint: str
 
     @property
-    def orphan(self) -> bool:
-        """Whether its state folder was removed under it (an emptied cache): nobody can use it any more."""
-        return not (self.root / "state" / "node.json").exists()
+    def state(self) -> Path:
+        """Its state folder, seen through the process: this one may see another folder, or none, by the same name."""
+        return Path(f"/proc/{self.pid}/root{INSIDE}")
 
     @property
-    def failure(self) -> str:
-        failed = self.root / "state" / "failed"
-        return failed.read_text() if failed.exists() else ""
+    def orphan(self) -> bool:
+        """Whether its state was removed under it (an emptied cache), so that nobody can use it any more."""
+        return not (self.state / "node.json").exists()
+
+    def belongs_to(self, home: Home) -> bool:
+        return home.state.exists() and self.state.exists() and self.state.samefile(home.state)
 
 
 def running() -> list[Node]:
@@ -39,7 +42,7 @@ def running() -> list[Node]:
 
 def of(home: Home) -> Node | None:
     """The running cluster of ``home``, if there is one."""
-    return next((node for node in running() if node.root == home.root), None)
+    return next((node for node in running() if node.belongs_to(home)), None)
 
 
 def arguments(root: Path, slot: int, fingerprint: str) -> list[str]:
