@@ -278,4 +278,5 @@ class V4Session:
 
 
 def _now() -> str:
-    return datetime.now(UTC).isoformat()
+    # Without a fraction the server (4.15.2) can't parse it, and Python leaves a fraction of zero out.
+    return datetime.now(UTC).isoformat(timespec="microseconds")
