@@ -123,11 +123,13 @@ class Reconciler:
 
     async def _step(self, run_id: int, entry: _Entry) -> bool:
         """Do the next step for a run; returns whether there may be one after it already."""
+        job = self._job_state(run_id, entry)
         step = decide(
             entry.server,
-            self._job_state(run_id, entry),
-            launched=entry.run is not None and self._files.launched(entry.run),
-            files=self._files.exist(run_id),
+            job,
+            # The volume is looked at only where it matters.
+            launched=job is JobState.NONE and entry.run is not None and self._files.launched(entry.run),
+            files=job is JobState.NONE and self._files.exist(run_id),
             active_reported=entry.active_reported,
             killed=entry.killed,
         )
