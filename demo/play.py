@@ -101,7 +101,7 @@ def _database(cluster: Cluster, kubectl: Kubectl, namespace: str, file: Path, im
     database = {"label": "default", "type": "csv"}
     if cluster.local:
         return {**database, "uri": str(file)}
-    fill_claim(kubectl, namespace, "patients", image, {file.name: file.read_bytes()})
+    fill_claim(kubectl, namespace, "patients", image, files={file.name: file.read_bytes()})
     return {**database, "uri": file.name, "claim": "patients"}
 
 

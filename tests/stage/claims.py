@@ -9,7 +9,9 @@ READY_SECONDS = 120
 SOMEBODY = 65531  # owns the files; algorithms run as somebody else
 
 
-def fill_claim(kubectl: Kubectl, namespace: str, claim: str, image: str, files: dict[str, bytes]) -> None:
+def fill_claim(
+    kubectl: Kubectl, namespace: str, claim: str, image: str, *, files: dict[str, bytes], mode: int = 0o644
+) -> None:
     """Make a claim and put files into it, by way of a short-lived pod that the standard "restricted" admits.
 
     Args:
@@ -17,7 +19,8 @@ def fill_claim(kubectl: Kubectl, namespace: str, claim: str, image: str, files: 
         namespace: where; it exists.
         claim: its name.
         image: one that has Python and is in the cluster.
-        files: content by path inside the claim; readable by all.
+        files: content by path inside the claim.
+        mode: of the files; their folders get that and the right to enter.
 
     Raises:
         StageError: the cluster provides no volume, or the pod does not start.
@@ -26,18 +29,20 @@ def fill_claim(kubectl: Kubectl, namespace: str, claim: str, image: str, files: 
     kubectl.apply(_claim(claim), _pod(pod, claim, image), namespace=namespace)
     ready = ("wait", "--for=condition=Ready", f"pod/{pod}", f"--timeout={READY_SECONDS}s")
     kubectl(*ready, namespace=namespace, seconds=READY_SECONDS + 10)
-    kubectl("exec", "-i", pod, "--", "python", "-", namespace=namespace, stdin=_writing(files))
+    kubectl("exec", "-i", pod, "--", "python", "-", namespace=namespace, stdin=_writing(files, mode))
     kubectl("delete", "pod", pod, namespace=namespace)
 
 
-def _writing(files: dict[str, bytes]) -> str:
+def _writing(files: dict[str, bytes], mode: int) -> str:
     return textwrap.dedent(f"""
         import pathlib
         for name, content in {files!r}.items():
             path = pathlib.Path("/claim") / name
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(content)
-            path.chmod(0o644)
+            path.chmod({mode})
+            for folder in path.parents[: len(path.relative_to("/claim").parts) - 1]:
+                folder.chmod({mode | 0o111})
     """)
 
 

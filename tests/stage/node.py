@@ -1,5 +1,6 @@
 """A vantage6 node in the cluster: a namespace, a values file, and the chart's release in it."""
 
+import json
 import os
 import re
 import signal
@@ -120,6 +121,10 @@ class Node:
         except StageError as error:  # it may not have started at all
             return f"{error}\n{self.kubectl.story(self.namespace)}"
 
+    def launcher_events(self) -> list[dict[str, Any]]:
+        """Return what the launcher said so far, a JSON object for each line."""
+        return [json.loads(line) for line in self.launcher_log().splitlines() if line.startswith("{")]
+
     def scale_launcher(self, replicas: int) -> None:
         """Take the launcher away (0) or bring it back (1), as an administrator does it."""
         self.kubectl("scale", "statefulset/v6-node-launcher", f"--replicas={replicas}", namespace=self.namespace)
@@ -145,10 +150,6 @@ class Node:
             return f"SIGKILL to process {process}"
         self.kubectl("delete", "pod", LAUNCHER, "--grace-period=0", "--force", namespace=self.namespace)
         return "pod deleted with grace period 0"
-
-    def restarts(self) -> int:
-        """Return how often the launcher's container was restarted in its pod."""
-        return sum(each["restartCount"] for pod in self.pods("launcher") for each in pod["status"]["containerStatuses"])
 
     def uninstall(self) -> None:
         self.kubectl.helm("uninstall", RELEASE, "--ignore-not-found", namespace=self.namespace)

@@ -51,6 +51,8 @@ class Recorder:
     exchanges: list[Exchange] = field(default_factory=list)
     # Called with (method, path, body) before a request is passed on; an HTTP status as the answer drops the request.
     intercept: Callable[[str, str, Any], int | None] | None = None
+    # Called with an exchange once the server answered; true keeps the answer back until the client gives up.
+    withhold: Callable[[Exchange], bool] | None = None
 
     def __post_init__(self) -> None:
         self._loop = asyncio.new_event_loop()
@@ -109,7 +111,10 @@ class Recorder:
         except aiohttp.ClientError as error:
             return web.Response(status=502, text=str(error))
         seconds = time.monotonic() - clock
-        self.exchanges.append(Exchange(began, seconds, request.method, request.path, body, answer.status))
+        exchange = Exchange(began, seconds, request.method, request.path, body, answer.status)
+        self.exchanges.append(exchange)
+        if self.withhold and self.withhold(exchange):
+            await self._stop.wait()
         keep = {k: v for k, v in answer.headers.items() if k.lower() not in HOP - {"content-encoding"}}
         return web.Response(status=answer.status, body=payload, headers=keep)
 

@@ -66,7 +66,8 @@ class Stagehand:
         """Write a table as the kind of file its name ends in: .csv, .parquet or .xlsx.
 
         Returns:
-            Its path on the machine. The file belongs to nobody the node knows, all may read it, and it is of 2001.
+            Its path on the machine. The file is of 2001, belongs to nobody the node knows, and its mode lets everybody
+            write: if an algorithm can't, that is not because of the mode.
         """
         writers = {"csv": "to_csv", "parquet": "to_parquet", "xlsx": "to_excel"}
         self.python(f"""
@@ -74,7 +75,8 @@ class Stagehand:
             path = pathlib.Path({self._inside!r}) / {name!r}
             path.parent.mkdir(parents=True, exist_ok=True)
             pandas.DataFrame(json.loads({json.dumps(rows)!r})).{writers[name.rpartition(".")[2]]}(path, index=False)
-            os.chmod(path, 0o644)
+            os.chmod(path, 0o666)
+            os.chmod(path.parent, 0o777)
             os.chown(path, 1234, 5678)
             os.utime(path, (1_000_000_000, 1_000_000_000))
         """)

@@ -20,6 +20,7 @@ class Valve:
         self._open = threading.Event()
         self._open.set()
         self._sockets: list[socket.socket] = []
+        self.connections = 0
 
     def __enter__(self) -> "Valve":
         threading.Thread(target=self._accept, daemon=True).start()
@@ -49,6 +50,7 @@ class Valve:
                     continue
                 far.settimeout(None)
                 self._sockets += [near, far]
+                self.connections += 1
                 threading.Thread(target=self._relay, args=(near, far, False), daemon=True).start()
                 threading.Thread(target=self._relay, args=(far, near, True), daemon=True).start()
 

@@ -1,0 +1,174 @@
+"""The launcher is killed without warning; every run still happens once, and its result arrives once.
+
+The judges are independent of the launcher: a recording proxy before the real server counts the deliveries that the
+server accepted, the algorithm leaves a mark each time it is executed, and a watch of our own counts Jobs and pods.
+"""
+
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import pytest
+
+from ci.cluster import Cluster
+from ci.images import Image
+from tests.cluster import figures
+from tests.cluster.troupe import Troupe
+from tests.stage.federation import Researcher, Task, wait_until
+from tests.stage.kube import Kubectl
+from tests.stage.node import LAUNCHER, Node
+from tests.stage.recorder import Exchange, Recorder
+from tests.stage.server import Server
+from tests.stage.valve import Valve
+from tests.stage.watching import Witness
+
+
+@dataclass
+class Scene:
+    """A node behind a recorder, with a witness."""
+
+    node: Node
+    researcher: Researcher
+    recorder: Recorder
+    witness: Witness
+    image: str
+
+    def judge(self, tasks: list[Task]) -> None:
+        """Every run was executed once, by one pod of one Job, and the server took one result for it."""
+        for task in tasks:
+            task.wait(180)
+        # What arrives late would be the second: wait until nothing is left to do.
+        wait_until(lambda: not self.node.jobs(), 60, lambda: f"Jobs left: {self.node.jobs()}")
+        for task in tasks:
+            run = task.run()
+            assert run["status"] == "completed", run["log"]
+            assert task.result() == {"executions": 1, "run": "mark"}
+            assert [each.body["status"] for each in self.recorder.deliveries(run["id"])] == ["completed"]
+            assert len(self.witness.of_run(run["id"], "Job")) == 1
+            assert len(self.witness.of_run(run["id"], "Pod")) == 1
+        assert self.marks() == len(tasks)
+
+    def marks(self) -> int:
+        """Count the marks that all executions of `tick` left on the node's task volume."""
+        code = (
+            "import pathlib; print(sum(len(f.read_text().split()) for f in pathlib.Path('/tasks/jobs').glob('*/mark')))"
+        )
+        return int(self.node.kubectl("exec", LAUNCHER, "--", "python", "-c", code, namespace=self.node.namespace))
+
+
+@pytest.fixture
+def valve(cluster: Cluster, kubectl: Kubectl) -> Iterator[Valve]:
+    host, port = kubectl.api_server()
+    with Valve(cluster.host_address, (host, port)) as valve:
+        yield valve
+
+
+@pytest.fixture
+def scene(
+    troupe: Troupe, cluster: Cluster, kubectl: Kubectl, server: Server, images: dict[str, Image]
+) -> Iterator[Scene]:
+    with Recorder(cluster.host_address, f"{server.url}:{server.port}") as recorder:
+        node = troupe.node(troupe.collaboration(), port=recorder.port)
+        with Witness(kubectl.kubeconfig, node.namespace) as witness:
+            yield Scene(node, node.collaboration.researcher(), recorder, witness, images["behave"].ref)
+
+
+def test_killed_while_three_runs_are_active_each_is_executed_and_delivered_once(scene: Scene) -> None:
+    scene.node.start()
+    tasks = [scene.researcher.send(scene.image, "tick", "mark", 15) for _ in range(3)]
+    for task in tasks:
+        task.wait(60, until=lambda each: each.statuses() == ["active"])
+    how = scene.node.kill_launcher()
+    figures.note("figures", f"launcher killed while three runs were active, by {how}")
+    scene.judge(tasks)
+
+
+def test_killed_while_a_run_ends_its_result_is_delivered_once(scene: Scene) -> None:
+    scene.node.start()
+    task = scene.researcher.send(scene.image, "tick", "mark", 2)
+    run = task.run()["id"]
+    # The server is "down" for the delivery, and the launcher is killed before it can try again.
+    knocked = threading.Event()
+
+    def refuse(method: str, path: str, body: object) -> int | None:
+        if method == "PATCH" and path.endswith(f"/run/{run}") and isinstance(body, dict) and body.get("finished_at"):
+            knocked.set()
+            return 503
+        return None
+
+    scene.recorder.intercept = refuse
+    assert knocked.wait(60), "the launcher never tried to deliver"
+    scene.node.kill_launcher()
+    scene.recorder.intercept = None
+    scene.judge([task])
+
+
+def test_killed_after_the_server_took_a_result_but_before_it_said_so_nothing_is_done_again(scene: Scene) -> None:
+    scene.node.start()
+    task = scene.researcher.send(scene.image, "tick", "mark", 2)
+    run = task.run()["id"]
+    taken = threading.Event()
+
+    def keep_back(exchange: Exchange) -> bool:
+        if exchange in scene.recorder.deliveries(run):
+            taken.set()
+            return True
+        return False
+
+    scene.recorder.withhold = keep_back
+    assert taken.wait(60), "the launcher never delivered"
+    scene.node.kill_launcher()
+    scene.recorder.withhold = None
+    scene.judge([task])
+
+
+def test_killed_between_the_creation_of_a_job_and_the_first_word_of_it_the_run_is_executed_once(
+    scene: Scene, valve: Valve, cluster: Cluster, kubectl: Kubectl
+) -> None:
+    """The launcher's connections to the API server go through a valve, which is held before the task is sent.
+
+    So the request to create the Job gets through, while neither its answer nor any watch event comes back. As soon as
+    our own watch shows the Job, the launcher is killed: it can't have heard of it, however fast it is.
+    """
+    detour(scene.node, kubectl, cluster.host_address, valve.port)
+    scene.node.start()
+    # A run to begin with leaves the launcher with an open connection: a new one could not even shake hands.
+    assert scene.researcher.send(scene.image, "sleep", 0).wait().result() == 0
+    valve.hold()
+    task = scene.researcher.send(scene.image, "tick", "mark", 1)
+    run = task.run()["id"]
+    scene.witness.wait_for("Job", run)
+    heard = [event for event in scene.node.launcher_events() if event.get("run") == run and event["event"] == "started"]
+    scene.node.kill_launcher()
+    assert valve.connections and not heard, "it was to be killed before it heard of the Job"
+    time.sleep(1)  # the old process is gone before its connections speak again
+    valve.release()
+    scene.judge([task])
+
+
+def detour(node: Node, kubectl: Kubectl, address: str, port: int) -> None:
+    """Have a node's launcher reach the API server at another address, under a name that the server's certificate has.
+
+    `kubernetes` is such a name wherever kubeadm's rules are followed, and inside the node's namespace a Service of that
+    name wins over the real one.
+    """
+    meta = {"name": "kubernetes", "namespace": node.namespace}
+    ports = [{"name": "https", "port": 443, "targetPort": port, "protocol": "TCP"}]
+    service = {"apiVersion": "v1", "kind": "Service", "metadata": meta, "spec": {"ports": ports}}
+    slice_ = {
+        "apiVersion": "discovery.k8s.io/v1",
+        "kind": "EndpointSlice",
+        "metadata": {**meta, "labels": {"kubernetes.io/service-name": "kubernetes"}},
+        "addressType": "IPv4",
+        "endpoints": [{"addresses": [address]}],
+        "ports": [{"name": "https", "port": port, "protocol": "TCP"}],
+    }
+    kubectl.apply(service, slice_)
+    node.values["launcher"] = {
+        "extraEnv": [
+            {"name": "KUBERNETES_SERVICE_HOST", "value": "kubernetes"},
+            {"name": "KUBERNETES_SERVICE_PORT", "value": "443"},
+        ]
+    }
+    node.values["network"] = {"apiServer": {"ports": [443, 6443, port]}}
