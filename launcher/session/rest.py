@@ -66,7 +66,12 @@ class Rest:
                 return await self._login()
             except ServerUnavailable as error:
                 failures += 1
-                log.warning("the server can't be reached; trying again", extra={"fields": {"reason": str(error)}})
+                log.warning(
+                    "the server at %s can't be reached; if this lasts, check node.server_url, node.port, node.api_path "
+                    "and network.server",
+                    self._api_url,
+                    extra={"fields": {"reason": str(error)}},
+                )
                 await asyncio.sleep(backoff(failures))
 
     async def _login(self) -> None:
