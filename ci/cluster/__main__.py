@@ -50,8 +50,9 @@ def status() -> None:
     if Home.of(enforcing=False).root.exists():
         _describe(Home.of(enforcing=False))
     clusters = processes.running()
+    ours = [processes.of(Home.of(enforcing=enforcing)) for enforcing in (True, False)]
     for node in clusters:
-        if node.root not in {Home.of(enforcing=True).root, Home.of(enforcing=False).root}:
+        if node not in ours:
             print(f"another cache's cluster: {node.root}, process {node.pid}" + (", abandoned" if node.orphan else ""))
     for slot in set(range(SLOTS)) - {node.slot for node in clusters}:
         for thing in teardown.leftovers(slot):

@@ -107,6 +107,8 @@ def go() -> str:
 
 def _build(component: Component, say: Callable[[str], None]) -> None:
     target = component.folder
+    for abandoned in target.parent.glob(f".{component.name}-*"):
+        shutil.rmtree(abandoned)
     with tempfile.TemporaryDirectory(dir=target.parent, prefix=f".{component.name}-") as scratch:
         work = Path(scratch) / "result"
         work.mkdir(mode=0o755)

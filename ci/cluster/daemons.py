@@ -11,7 +11,7 @@ from ci.cluster.configuration import (
     CONTAINERD_SOCKET,
     PKI,
 )
-from ci.cluster.node import WAN
+from ci.cluster.node import LINK, WAN
 from ci.cluster.places import INSIDE, INTERNET_HOST, INTERNET_NAME, NODE, RANGE, Addresses
 
 ETCD_PORT = 2379
@@ -154,7 +154,7 @@ def _cilium(addresses: Addresses, *, enforcing: bool) -> list[str]:
         f"--socket-path={CILIUM_SOCKET}",
         f"--cgroup-root={state}/cgroup",
         "--bpf-root=/sys/fs/bpf",
-        f"--devices=eth0,{WAN}",
+        f"--devices={LINK},{WAN}",
         "--preallocate-bpf-maps=false",
         "--cni-exclusive=false",
         f"--enable-policy={'default' if enforcing else 'never'}",

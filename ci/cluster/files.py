@@ -52,6 +52,7 @@ def _description(home: Home, addresses: Addresses, state: Path) -> dict[str, Any
     return {
         "inside": str(INSIDE),
         "mounts": node.mounts(state),
+        "link": node.LINK,
         "network": node.network(addresses),
         "daemons": daemons(addresses, enforcing=home.enforcing),
     }

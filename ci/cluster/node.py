@@ -8,7 +8,10 @@ _CGROUPS = Path("/sys/fs/cgroup")
 _OUTSIDE = Path("/var/lib")
 OWN_FOLDERS = {"kubelet": _OUTSIDE / "kubelet", "cni": _OUTSIDE / "cni"}
 """Paths that no option of the kubelet and of containerd changes; the node sees folders of its own there."""
+LINK = "eth0"
+"""The node's end of its wire to this machine."""
 WAN = "wan0"
+"""The node's end of its wire to the stand-in internet."""
 
 
 def mounts(state: Path) -> list[list[str]]:
@@ -43,8 +46,8 @@ def network(addresses: Addresses) -> list[list[str]]:
             *(f"net.ipv4.conf.{name}.rp_filter=0" for name in ("all", "default")),
         ],
         ["ip", "link", "set", "lo", "up"],
-        ["ip", "address", "add", f"{addresses.node}/{prefix}", "dev", "eth0"],
-        ["ip", "link", "set", "eth0", "up"],
+        ["ip", "address", "add", f"{addresses.node}/{prefix}", "dev", LINK],
+        ["ip", "link", "set", LINK, "up"],
         ["ip", "netns", "add", "internet"],
         ["ip", "link", "add", WAN, "type", "veth", "peer", "name", "eth0", "netns", "internet"],
         ["ip", "address", "add", f"{INTERNET_GATEWAY}/{wan}", "dev", WAN],
@@ -62,7 +65,7 @@ def host_network(addresses: Addresses, pid: int) -> list[list[str]]:
     """Commands, for this machine, that wire it to the node whose network namespace process ``pid`` has."""
     link = addresses.host_link
     return [
-        ["ip", "link", "add", link, "type", "veth", "peer", "name", "eth0", "netns", str(pid)],
+        ["ip", "link", "add", link, "type", "veth", "peer", "name", LINK, "netns", str(pid)],
         ["ip", "address", "add", f"{addresses.host}/{addresses.link.prefixlen}", "dev", link],
         ["ip", "link", "set", link, "up"],
         ["ip", "route", "replace", str(addresses.pods), "via", str(addresses.node), "dev", link],

@@ -25,14 +25,15 @@ class Supervisor:
 
     def __init__(self, state: Path) -> None:
         self.state = state
-        self.daemons: dict[int, str] = {}
+        self.daemons: dict[int, tuple[str, subprocess.Popen[bytes]]] = {}
+        """By process. An object that is thrown away would collect its process's end before `reap` sees it."""
 
     def run(self, node: dict[str, Any]) -> None:
         """Set up and serve; returns never, ends the process when a daemon has ended."""
         for command in node["mounts"]:
             self.command(command)
         self.state = Path(node["inside"])
-        self.wait_for({"link": "eth0"})
+        self.wait_for({"link": node["link"]})
         for command in node["network"]:
             self.command(command)
         for daemon in node["daemons"]:
@@ -58,7 +59,7 @@ class Supervisor:
                 stdout=log,
                 stderr=log,
             )
-        self.daemons[process.pid] = daemon["name"]
+        self.daemons[process.pid] = (daemon["name"], process)
 
     def wait_for(self, need: dict[str, Any]) -> None:
         while not _there(need):
@@ -72,7 +73,7 @@ class Supervisor:
         except ChildProcessError:
             return
         if pid in self.daemons:
-            self.fail(f"{self.daemons[pid]} ended with status {os.waitstatus_to_exitcode(status)}")
+            self.fail(f"{self.daemons[pid][0]} ended with status {os.waitstatus_to_exitcode(status)}")
 
     def fail(self, reason: str) -> None:
         (self.state / "failed").write_text(reason)

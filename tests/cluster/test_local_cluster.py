@@ -1,0 +1,188 @@
+"""The local cluster itself, tried on a second one beside the first: what it enforces, how it ends, what it leaves."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from ci.cluster import Cluster, processes, teardown
+from ci.cluster.kubectl import Kubectl
+from ci.cluster.places import INTERNET_HOST, Addresses, Home, cache
+
+WELL = "cluster-no-policy: well"
+PRISON = "v6-prison"
+
+
+def prison() -> str:
+    """Two pods, one of them under a policy that allows nothing."""
+    container = {
+        "name": "it",
+        "image": "localhost/busybox:test",
+        "imagePullPolicy": "Never",
+        "command": ["sleep", "900"],
+    }
+    spec = {"terminationGracePeriodSeconds": 0, "securityContext": {"runAsUser": 65532}, "containers": [container]}
+    policy = {"podSelector": {"matchLabels": {"app": "prisoner"}}, "policyTypes": ["Ingress", "Egress"]}
+    objects = [
+        {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": PRISON}},
+        {
+            "apiVersion": "networking.k8s.io/v1",
+            "kind": "NetworkPolicy",
+            "metadata": {"name": "nothing", "namespace": PRISON},
+            "spec": policy,
+        },
+    ]
+    for name in ("prisoner", "free"):
+        about = {"name": name, "namespace": PRISON, "labels": {"app": name}}
+        objects.append({"apiVersion": "v1", "kind": "Pod", "metadata": about, "spec": spec})
+    return json.dumps({"apiVersion": "v1", "kind": "List", "items": objects})
+
+
+@dataclass(frozen=True)
+class Second:
+    """A cluster of its own cache, driven by the command line as a person would."""
+
+    folder: Path
+    home: Home
+
+    def command(self, *words: str) -> subprocess.CompletedProcess[str]:
+        """Run ``python -m ci.cluster``; its output is collected, so that it must not be kept open by the cluster."""
+        environment = {**os.environ, "XDG_CACHE_HOME": str(self.folder)}
+        environment.pop("KUBECONFIG", None)
+        return subprocess.run(
+            [sys.executable, "-m", "ci.cluster", *words],
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            check=False,
+            timeout=300,
+        )
+
+    def up(self) -> str:
+        result = self.command("up", "--no-policy")
+        assert result.returncode == 0, result.stdout
+        return result.stdout
+
+    def node(self) -> processes.Node:
+        node = processes.of(self.home)
+        assert node
+        return node
+
+
+@pytest.fixture(scope="module")
+def second(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Second]:
+    if not cluster.local:
+        pytest.skip("KUBECONFIG is set: the local cluster is not what is used here")
+    folder = tmp_path_factory.mktemp("cache")
+    (folder / "v6-node").mkdir()
+    (folder / "v6-node/components").symlink_to(cache() / "components")
+    second = Second(folder, Home(folder / "v6-node/cluster-no-policy", enforcing=False))
+    second.up()
+    yield second
+    second.command("down", "--force")
+
+
+def reaches_internet(kubectl: Kubectl, pod: str) -> bool:
+    """Whether the pod gets an answer from the stand-in internet."""
+    command = ["exec", "-n", PRISON, pod, "--", "nc", "-w", "3", str(INTERNET_HOST), "443"]
+    return kubectl.succeeds(*command)
+
+
+def machine() -> dict[str, set[str]]:
+    """What this machine has of the kinds of things that a cluster makes."""
+    namespaces = {
+        str(path.readlink()) for kind in ("net", "pid", "mnt") for path in Path("/proc").glob(f"[0-9]*/ns/{kind}")
+    }
+    return {
+        "links": {path.name for path in Path("/sys/class/net").iterdir()},
+        "routes": set(subprocess.check_output(["ip", "route", "show", "table", "all"], text=True).splitlines()),
+        "mounts": {line.split()[4] for line in Path("/proc/self/mountinfo").read_text().splitlines()},
+        "cgroups": {str(path) for path in Path("/sys/fs/cgroup").glob("**/v6-node-[0-9]")},
+        "namespaces": namespaces,
+    }
+
+
+def of_namespace(pid: int) -> list[int]:
+    """All processes in the process namespace of ``pid``: the whole cluster but its pods."""
+    own = Path(f"/proc/{pid}/ns/pid").readlink()
+    found = []
+    for path in Path("/proc").glob("[0-9]*/ns/pid"):
+        try:
+            if path.readlink() == own:
+                found.append(int(path.parts[2]))
+        except OSError:
+            continue
+    return found
+
+
+@pytest.mark.parametrize("enforcing", [True, False])
+def test_network_policies_count_where_they_are_enforced_and_nowhere_else(
+    enforcing: bool, cluster: Cluster, second: Second
+) -> None:
+    kubectl = Kubectl(cluster.kubeconfig if enforcing else second.home.kubeconfig)
+    kubectl("apply", "-f", "-", text=prison())
+    try:
+        kubectl("-n", PRISON, "wait", "--for=condition=Ready", "pod", "--all", "--timeout=15s")
+        assert reaches_internet(kubectl, "free")
+        assert reaches_internet(kubectl, "prisoner") is not enforcing
+    finally:
+        kubectl("delete", "namespace", PRISON, "--wait=false")
+
+
+def test_up_again_changes_nothing_and_is_quick(second: Second) -> None:
+    before, started = second.node(), time.monotonic()
+    assert "running already" in second.up()
+    assert second.node() == before
+    assert time.monotonic() - started < 15
+
+
+def test_a_cluster_whose_processes_were_killed_from_outside_is_replaced(second: Second) -> None:
+    before = second.node()
+    for pid in of_namespace(before.pid):
+        try:
+            os.kill(pid, signal.SIGKILL)
+        except ProcessLookupError:
+            continue  # it went with process 1
+    assert "cluster-no-policy: dead" in second.command("status").stdout
+    assert "is dead: replacing it" in second.up()
+    assert second.node() != before
+    assert WELL in second.command("status").stdout
+
+
+def test_down_leaves_nothing_behind_and_says_so_again(second: Second) -> None:
+    slot = second.node().slot
+    assert Addresses(slot).host_link in machine()["links"], "the check sees what is there"
+    assert teardown.leftovers(slot)
+    namespaces = {str(Path(f"/proc/{second.node().pid}/ns/{kind}").readlink()) for kind in ("net", "pid", "mnt")}
+    assert second.command("down").stdout == "cluster-no-policy: down\ncluster: was not running\n"
+    after = machine()
+    assert teardown.leftovers(slot) == []
+    assert Addresses(slot).host_link not in after["links"]
+    assert not {route for route in after["routes"] if Addresses(slot).host_link in route}
+    assert not {path for path in after["cgroups"] if path.endswith(Addresses(slot).cgroup)}
+    assert not {path for path in after["mounts"] if path.startswith((str(second.folder), "/run/v6-node"))}
+    assert not namespaces & after["namespaces"]
+    assert not second.home.state.exists()
+    assert second.command("down").stdout == "cluster: was not running\n"
+
+
+def test_a_cluster_whose_cache_was_removed_goes_with_the_next_command(second: Second) -> None:
+    second.up()
+    node = second.node()
+    (second.home.root).rename(second.folder / "moved")
+    assert processes.of(second.home) is None
+    assert f"{node.root}, process {node.pid}" in second.command("status").stdout
+    (second.folder / "moved/state/node.json").unlink()
+    assert f"process {node.pid}, abandoned" in second.command("status").stdout
+    second.command("down")
+    assert node.pid not in [found.pid for found in processes.running()]
+    assert teardown.leftovers(node.slot) == []
