@@ -6,6 +6,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from ipaddress import IPv4Network
 from pathlib import Path
 
@@ -71,7 +72,8 @@ def _clear(addresses: Addresses) -> None:
 
 def _rooted_out(root: Path, addresses: Addresses) -> bool:
     for pid in _members(addresses):
-        os.kill(pid, signal.SIGKILL)
+        with suppress(ProcessLookupError):  # it was on its way out already
+            os.kill(pid, signal.SIGKILL)
     for folder, _, _ in os.walk(root, topdown=False):
         try:
             os.rmdir(folder)  # noqa: PTH106 - a cgroup's files go with it
