@@ -3,6 +3,7 @@
 import os
 import signal
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -56,7 +57,8 @@ def kill(node: Node) -> None:
     Raises:
         ClusterError: when it is still there after 30 s.
     """
-    os.kill(node.pid, signal.SIGKILL)
+    with suppress(ProcessLookupError):
+        os.kill(node.pid, signal.SIGKILL)
     deadline = time.monotonic() + 30
     while _node(Path("/proc", str(node.pid))):
         if time.monotonic() > deadline:

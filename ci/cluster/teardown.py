@@ -83,12 +83,12 @@ def _rooted_out(root: Path, addresses: Addresses) -> bool:
 
 
 def _members(addresses: Addresses) -> list[int]:
-    """The processes in the slot's cgroups."""
+    """The processes in the slot's cgroups; 0 stands for one that this process namespace does not show."""
     pids: set[int] = set()
     for root in node.cgroups(addresses):
         for listing in root.rglob("cgroup.procs"):
             try:
-                pids.update(int(pid) for pid in listing.read_text().split())
+                pids.update(int(pid) for pid in listing.read_text().split() if pid != "0")
             except OSError:  # removed while we looked
                 continue
     return sorted(pids)
