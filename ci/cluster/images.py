@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from ci.cluster.errors import ClusterError
+
 _FOLDERS = {"bin": 0o755, "etc": 0o755, "tmp": 0o1777, "home": 0o755, "var": 0o755}
 _TEXTS = {
     "etc/passwd": "root:x:0:0:root:/:/bin/sh\nnobody:x:65534:65534:nobody:/:/bin/sh\n",
@@ -79,13 +81,17 @@ class SmallImage:
 
 
 def contents(tar: Path) -> dict[str, str]:
-    """What an OCI archive holds: image name -> manifest digest. Empty where the archive does not say."""
-    with tarfile.open(tar) as archive:
-        try:
-            index = archive.extractfile("index.json")
-        except KeyError:  # an older docker archive
-            return {}
-        entries = json.load(index)["manifests"] if index else []
+    """What an OCI archive holds: image name -> manifest digest. Empty where the archive does not say.
+
+    Raises:
+        ClusterError: when it is no archive of images at all.
+    """
+    try:
+        with tarfile.open(tar) as archive:
+            index = archive.extractfile("index.json") if "index.json" in archive.getnames() else None
+            entries = json.load(index)["manifests"] if index else []  # an older docker archive has none
+    except (OSError, tarfile.TarError, ValueError, KeyError) as error:
+        raise ClusterError(f"{tar} is not an OCI archive: {str(error).splitlines()[0]}") from error
     found = {}
     for entry in entries:
         annotations = entry.get("annotations", {})

@@ -41,6 +41,7 @@ def down(home: Home, *, force: bool = False) -> bool:
     Raises:
         ClusterError: when a process is using it, unless ``force``.
     """
+    packages.refuse_unsuitable()
     with locks.exclusive(home.lock, "waiting for another process that boots or stops this cluster"):
         ran = processes.of(home) is not None
         if ran and not force:

@@ -174,6 +174,7 @@ def test_whoever_uses_the_cluster_is_known_until_they_end(tmp_path: Path) -> Non
 def test_what_others_use_is_not_taken_down_from_under_them(monkeypatch: pytest.MonkeyPatch) -> None:
     home = Home.of()
     taken: list[Home] = []
+    monkeypatch.setattr(packages, "refuse_unsuitable", lambda: None)
     monkeypatch.setattr(lifecycle.processes, "of", lambda _: object())
     monkeypatch.setattr(lifecycle.locks, "holders", lambda path: [4711] if path == home.users else [])
     monkeypatch.setattr(lifecycle.teardown, "down", taken.append)

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from ci.cluster.errors import ClusterError
 from ci.cluster.images import SmallImage, contents
 
 
@@ -58,6 +59,13 @@ def test_an_archive_tells_what_it_holds(image: SmallImage, tmp_path: Path) -> No
     image.write(tmp_path / "image.tar")
     (entry,) = json.loads(blobs(tmp_path / "image.tar")["index.json"])["manifests"]
     assert contents(tmp_path / "image.tar") == {"localhost/tool:1": entry["digest"]}
+
+
+def test_what_is_no_archive_is_refused_by_name(tmp_path: Path) -> None:
+    (tmp_path / "notes.txt").write_text("not an image")
+    for file in ("notes.txt", "missing.tar"):
+        with pytest.raises(ClusterError, match=f"{file} is not an OCI archive: .+"):
+            contents(tmp_path / file)
 
 
 def test_an_archive_of_another_kind_tells_nothing(tmp_path: Path) -> None:
