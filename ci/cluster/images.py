@@ -91,7 +91,7 @@ def contents(tar: Path) -> dict[str, str]:
             index = archive.extractfile("index.json") if "index.json" in archive.getnames() else None
             entries = json.load(index)["manifests"] if index else []  # an older docker archive has none
     except (OSError, tarfile.TarError, ValueError, KeyError) as error:
-        raise ClusterError(f"{tar} is not an OCI archive: {str(error).splitlines()[0].rstrip(":")}") from error
+        raise ClusterError(f"{tar} is not an OCI archive: {str(error).splitlines()[0].rstrip(':')}") from error
     found = {}
     for entry in entries:
         annotations = entry.get("annotations", {})
