@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from ci.cluster import ClusterError
 from ci.images import BuildError
 from ci.tools import ToolsError
 from demo import play
@@ -30,6 +31,6 @@ def down() -> None:
 if __name__ == "__main__":
     try:
         app()
-    except (StageError, BuildError, ToolsError) as error:
+    except (StageError, BuildError, ClusterError, ToolsError) as error:
         console.print(f"[red]{error}[/]")
         sys.exit(1)

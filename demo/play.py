@@ -125,6 +125,7 @@ def compute(researcher: Researcher, image: str, hospitals: list[Hospital]) -> di
             return one.finished()
 
         task.wait(TASK_SECONDS, until=look)
+        look(task)
     return dict(task.result())
 
 
@@ -147,23 +148,21 @@ def remove(kubectl: Kubectl | None) -> None:
 
 
 def down() -> None:
-    """Remove the demo, where there is one.
-
-    Raises:
-        StageError: the cluster it runs in does not answer.
-    """
+    """Remove the demo, where there is one."""
     kubeconfig = FOLDER / "kubeconfig"
     if not kubeconfig.exists():
         remove(None)
+        console.print("There is no demo to remove.")
         return
     kubectl = Kubectl(Path(kubeconfig.read_text()))
     try:
         kubectl("version", "--request-timeout=5s", seconds=20)
     except StageError:
-        console.print("The cluster does not answer; what it holds of the demo goes with it.")
+        console.print("The cluster does not answer: only what is on this machine is removed.")
         remove(None)
         return
     remove(kubectl)
+    console.print("Nodes, namespaces, server and patients are gone; the cluster stays.")
 
 
 def sights(
@@ -182,7 +181,8 @@ def sights(
         ("the values that a node was installed with", f"cat {_short(FOLDER)}/v6-demo-north.yaml"),
         ("the server", f"curl {server.api}/version"),
         ("a researcher's login, for vantage6-client", f"cat {_short(FOLDER)}/researcher.json"),
-        ("other patients, or the same again", f"make demo, or .venv/bin/python -m demo up --seed {seed}"),
+        ("other patients", "make demo"),
+        ("the same patients again", f".venv/bin/python -m demo up --seed {seed}"),
         ("remove it (the cluster stays: make cluster-down)", "make demo-down"),
     ]
 
