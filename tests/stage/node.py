@@ -76,7 +76,7 @@ class Node:
     def install(self) -> None:
         """Install the chart, or upgrade it to the values as they are now; returns before the node is online."""
         self.values_file.touch(mode=0o600)  # it holds the API key
-        self.values_file.write_text(yaml.dump(self.values, Dumper=_Quoting, sort_keys=False))
+        self.values_file.write_text(yaml.dump(self.values, Dumper=Quoting, sort_keys=False))
         self.kubectl.helm(
             "upgrade", "--install", RELEASE, str(CHART), "-f", str(self.values_file), namespace=self.namespace
         )
@@ -160,7 +160,7 @@ class Node:
         self.kubectl("delete", "namespace", self.namespace, "--ignore-not-found", f"--wait={str(wait).lower()}")
 
 
-class _Quoting(yaml.SafeDumper):
+class Quoting(yaml.SafeDumper):
     """Quotes what looks like a number to Go's YAML though not to Python's, such as an image tag 12e456."""
 
     def represent_text(self, text: str) -> yaml.ScalarNode:
@@ -168,7 +168,7 @@ class _Quoting(yaml.SafeDumper):
         return self.represent_scalar("tag:yaml.org,2002:str", text, style=style)
 
 
-_Quoting.add_representer(str, _Quoting.represent_text)
+Quoting.add_representer(str, Quoting.represent_text)
 
 
 def owner_of_this_process() -> str:

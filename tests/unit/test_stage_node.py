@@ -1,0 +1,62 @@
+"""The parts of the stage's node that need no cluster."""
+
+import os
+import socket
+from typing import Any, cast
+
+import pytest
+import yaml
+
+from tests.stage.federation import NodeAccount, Organization
+from tests.stage.kube import STAGE_LABEL, Kubectl
+from tests.stage.node import Quoting, owner_of_this_process, remove_orphans, values_for
+
+
+class Cluster:
+    """Remembers what kubectl and helm are told; has namespaces."""
+
+    def __init__(self, owners: dict[str, str]) -> None:
+        self.owners = owners
+        self.told: list[tuple[str, ...]] = []
+
+    def get(self, kind: str, **_: str) -> list[dict[str, Any]]:
+        assert kind == "namespaces"
+        return [{"metadata": {"name": name, "labels": {STAGE_LABEL: owner}}} for name, owner in self.owners.items()]
+
+    def helm(self, *arguments: str, namespace: str) -> str:
+        self.told.append(("helm", *arguments, namespace))
+        return ""
+
+    def __call__(self, *arguments: str) -> str:
+        self.told.append(("kubectl", *arguments))
+        return ""
+
+
+def test_only_what_a_dead_process_of_this_machine_left_is_removed() -> None:
+    dead = os.fork() or os._exit(0)
+    os.waitpid(dead, 0)
+    here = socket.gethostname()[:40]
+    owners = {"mine": owner_of_this_process(), "dead": f"{here}-{dead}", "elsewhere": f"other-{dead}", "demo": "demo"}
+    cluster = Cluster(owners)
+    assert remove_orphans(cast(Kubectl, cluster), STAGE_LABEL) == ["dead"]
+    assert {words[-1] if words[0] == "helm" else words[3] for words in cluster.told} == {"dead"}
+
+
+@pytest.mark.parametrize("tag", ["12e456789012", "012345678901", "1_000", "0.1"])
+def test_an_image_tag_that_looks_like_a_number_stays_text_for_helm(tag: str) -> None:
+    # PyYAML reads 12e45 as text and so writes it bare; helm would read a number.
+    text = yaml.dump({"tag": tag}, Dumper=Quoting)
+    assert text == f"tag: '{tag}'\n"
+
+
+def test_values_hold_the_server_the_key_and_the_image_in_its_parts() -> None:
+    account = NodeAccount(1, "a node", "8f3cbd4c-95a8-4a10-b1ac-d9ad70d7c1a3", Organization(1, "Hospital"))
+    values = values_for(account, "http://192.0.2.1", 7601, "localhost:5000/v6-node:abc", share_config=False)
+    assert values["image"] == {"repository": "localhost:5000/v6-node", "tag": "abc", "pullPolicy": "IfNotPresent"}
+    assert values["node"] == {
+        "api_key": account.api_key,
+        "server_url": "http://192.0.2.1",
+        "port": 7601,
+        "api_path": "/api",
+        "share_config": False,
+    }
