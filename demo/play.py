@@ -15,10 +15,11 @@ from demo.patients import COLUMN, direct_average, write_patients
 from demo.screen import Programme, compare, console, invite, live_runs
 from tests.stage import StageError
 from tests.stage.claims import fill_claim
-from tests.stage.federation import Collaboration, Federation, Researcher, Task
+from tests.stage.federation import Collaboration, Federation, Researcher
 from tests.stage.kube import STAGE_LABEL, Kubectl
 from tests.stage.node import Node, values_for
 from tests.stage.server import Server
+from tests.stage.task import Task
 
 FOLDER = Path(__file__).parents[1] / ".demo"
 HOSPITALS = ("North", "East", "South")

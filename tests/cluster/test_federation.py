@@ -7,8 +7,9 @@ import pytest
 
 from ci.images import Image
 from tests.cluster.troupe import Troupe
-from tests.stage.federation import Collaboration, Task
+from tests.stage.federation import Collaboration
 from tests.stage.stagehand import Stagehand
+from tests.stage.task import Task
 
 
 @pytest.fixture(scope="module")

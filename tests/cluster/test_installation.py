@@ -9,9 +9,9 @@ import pytest
 import yaml
 
 from tests.cluster.troupe import Troupe
-from tests.stage.federation import wait_until
 from tests.stage.kube import Kubectl
 from tests.stage.node import CHART, LAUNCHER, Node
+from tests.stage.waiting import wait_until
 
 EXAMPLE = CHART.parents[1] / "values.example.yaml"
 

@@ -15,12 +15,14 @@ from ci.cluster import Cluster
 from ci.images import Image
 from tests.cluster import figures
 from tests.cluster.troupe import Troupe
-from tests.stage.federation import Researcher, Task, wait_until
+from tests.stage.federation import Researcher
 from tests.stage.kube import Kubectl
 from tests.stage.node import LAUNCHER, Node
 from tests.stage.recorder import Exchange, Recorder
 from tests.stage.server import Server
+from tests.stage.task import Task
 from tests.stage.valve import Valve
+from tests.stage.waiting import wait_until
 from tests.stage.watching import Witness
 
 

@@ -9,9 +9,11 @@ import pytest
 from ci.images import Image
 from tests.cluster import figures
 from tests.cluster.troupe import Troupe
-from tests.stage.federation import Researcher, moment, wait_until
+from tests.stage.client import moment
+from tests.stage.federation import Researcher
 from tests.stage.kube import Kubectl
 from tests.stage.node import Node
+from tests.stage.waiting import wait_until
 from tests.stage.watching import Witness
 
 

@@ -11,8 +11,9 @@ from launcher.config import NodeSection
 from launcher.runs import Outcome, RunStatus
 from launcher.session import LoginRefused
 from launcher.session.v4 import V4Session
-from tests.stage.federation import Federation, wait_until
+from tests.stage.federation import Federation
 from tests.stage.server import Server
+from tests.stage.waiting import wait_until
 
 _numbers = itertools.count(1)
 

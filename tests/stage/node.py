@@ -11,8 +11,9 @@ from typing import Any
 import yaml
 
 from tests.stage import StageError
-from tests.stage.federation import Collaboration, NodeAccount, wait_until
+from tests.stage.federation import Collaboration, NodeAccount
 from tests.stage.kube import Kubectl
+from tests.stage.waiting import wait_until
 
 CHART = Path(__file__).parents[2] / "charts" / "v6-node"
 RELEASE = "v6-node"
