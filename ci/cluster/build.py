@@ -147,7 +147,8 @@ def _compile(component: Component, program: str, package: str, work: Path, say: 
                 noted = time.monotonic()
                 say(f"{program}: compiled about {len(lines)} of {packages} packages")
     if process.returncode != 0:
-        raise ClusterError(f"go build of {program} failed: {''.join(lines[-15:]).strip()}")
+        said = "".join([line for line in lines if " " in line][-15:]).strip()  # the other lines name packages
+        raise ClusterError(f"go build of {program} ended with status {process.returncode}: {said or 'it said nothing'}")
     say(f"{program}: built in {time.monotonic() - started:.0f} s")
 
 
