@@ -16,6 +16,8 @@ from ci.cluster import Cluster, processes, teardown
 from ci.cluster.kubectl import Kubectl
 from ci.cluster.places import INTERNET_HOST, Addresses, Home, cache
 
+pytestmark = pytest.mark.slow  # it boots three clusters beside the one that the other tests use
+
 WELL = "cluster-no-policy: well"
 PRISON = "v6-prison"
 
