@@ -3,6 +3,9 @@
 import asyncio
 import base64
 import json
+import signal
+import subprocess
+import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,6 +19,7 @@ from tests.stage import StageError
 from tests.stage.federation import Collaboration, Federation, NodeAccount, Researcher
 from tests.stage.recorder import Recorder
 from tests.stage.server import Server
+from tests.stage.waiting import wait_until
 
 
 @pytest.fixture(scope="module")
@@ -162,3 +166,19 @@ def test_a_second_process_finds_the_server_by_its_folder(server: Server) -> None
     again = Server(server.folder)
     assert again.running
     assert again.api == server.api
+
+
+def test_a_server_ends_with_the_process_that_started_it_however_that_ends(tmp_path: Path) -> None:
+    code = f"""
+import os, signal
+from pathlib import Path
+from tests.stage.server import Server
+from tests.stage.waiting import wait_until
+Server(Path({str(tmp_path)!r})).start()
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+    parent = subprocess.run([sys.executable, "-c", code], check=False)
+    assert parent.returncode == -signal.SIGKILL
+    server = Server(tmp_path)
+    assert json.loads((tmp_path / "server.json").read_text())["pid"], "it had started"
+    wait_until(lambda: not server.running, 10, lambda: "the server still runs")
