@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+from ci import debian
 from ci.cluster.errors import ClusterError
 
 INSTEAD = (
@@ -66,27 +67,13 @@ def ensure(say: Callable[[str], None]) -> None:
     if not missing:
         return
     say(f"installing Debian packages: {' '.join(missing)}")
-    if _apt("install", *missing).returncode != 0:
-        _apt("update")
-        last = _apt("install", *missing)
-        if last.returncode != 0:
-            raise ClusterError(f"apt-get could not install {' '.join(missing)}: {last.stdout.strip()[-600:]}")
+    try:
+        debian.install(missing)
+    except debian.InstallError as error:
+        raise ClusterError(str(error)) from error
 
 
 def _is_static_busybox() -> bool:
     """Whether Debian's statically linked busybox is there: ``busybox`` may be the one that needs libraries."""
     query = ["dpkg-query", "-W", "-f", "${Status}", BUSYBOX]
     return "install ok installed" in subprocess.run(query, capture_output=True, text=True, check=False).stdout
-
-
-def _apt(verb: str, *arguments: str) -> subprocess.CompletedProcess[str]:
-    options = ["-y", "--no-install-recommends", "-o", "DPkg::Lock::Timeout=600"] if verb == "install" else []
-    return subprocess.run(
-        ["apt-get", verb, *options, *arguments],
-        env={**os.environ, "DEBIAN_FRONTEND": "noninteractive"},
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        check=False,
-    )

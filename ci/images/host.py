@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+from ci import debian
 from ci.images.recipes import BuildError
 
 _PROGRAMS = ("buildah", "mmdebstrap", "skopeo")  # Debian packages of the same names
@@ -31,24 +32,10 @@ def ensure_programs() -> None:
     if not missing:
         return
     print(f"images: installing {', '.join(missing)}", file=sys.stderr, flush=True)
-    if _apt("install", *missing).returncode != 0:
-        _apt("update")
-        last = _apt("install", *missing)
-        if last.returncode != 0:
-            raise BuildError(f"apt-get could not install {', '.join(missing)}: {last.stdout.strip()[-600:]}")
-
-
-def _apt(verb: str, *packages: str) -> subprocess.CompletedProcess[str]:
-    options = ["--yes", "--no-install-recommends", "--option=DPkg::Lock::Timeout=600"] if packages else []
-    return subprocess.run(
-        ["apt-get", verb, *options, *packages],
-        env={**os.environ, "DEBIAN_FRONTEND": "noninteractive"},
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        check=False,
-    )
+    try:
+        debian.install(missing)
+    except debian.InstallError as error:
+        raise BuildError(str(error)) from error
 
 
 def pip_mounts(scratch: Path) -> list[str]:
