@@ -39,6 +39,7 @@ def run(
     # Everything that this process writes is for it and its group, the algorithms' group among them.
     os.umask(0o007)
     logs.configure("INFO")
+    refusals: list[str] = []
     try:
         settings = NodeConfig.load(config)
         api_key = read_api_key(secrets)
@@ -46,7 +47,10 @@ def run(
         logs.hide(api_key)
         asyncio.run(run_node(settings, api_key, tasks, templates))
     except* (ConfigError, LoginRefused, TemplateError, InvariantError) as group:
-        for sentence in _sentences(group):
+        refusals = _sentences(group)
+    # Outside of the block: an exit from within would be shown as a traceback of everything that led to it.
+    if refusals:
+        for sentence in refusals:
             log.critical(sentence)
         sys.exit(1)
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TypeVar
 
 import aiohttp
+from prometheus_client import Gauge
 
 from launcher.cluster import Cluster
 from launcher.config import NodeConfig
@@ -26,6 +27,8 @@ log = logging.getLogger(__name__)
 SHIPPED_TEMPLATES = Path(__file__).parent.parent / "templates" / "jobs"
 _PATIENCE = 20.0  # seconds for the steps that are under way at the end; the pod has 30
 _SWEEP_EVERY = 3600.0
+
+ONLINE = Gauge("v6_node_online", "Whether the vantage6 server sees this node online.")
 
 T = TypeVar("T")
 
@@ -62,6 +65,7 @@ async def run_node(config: NodeConfig, api_key: str, tasks: Path, overrides: Pat
             waits_for.clear()
 
             session = V4Session(http, config.node, api_key)
+            ONLINE.set_function(lambda: session.online)
             await _patiently(session.open)
             files = TaskFiles(tasks, session.identity)
             launch = Launch(config, templates, files, session.identity, owner_uid)

@@ -5,6 +5,8 @@ import logging
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 
+from prometheus_client import Counter
+
 from launcher.algorithmenv import UnknownDatabase
 from launcher.cluster import Cluster
 from launcher.config import Jobs
@@ -20,6 +22,7 @@ from launcher.workqueue import WorkQueue
 
 log = logging.getLogger(__name__)
 
+DELIVERED = Counter("v6_node_runs_delivered", "Runs whose result the server has, by status.", ["status"])
 NOT_SHARED = "Node does not allow sharing algorithm logs"
 VANISHED = "The algorithm's Job was removed from the cluster before it ended; send the task again."
 
@@ -226,6 +229,7 @@ class Reconciler:
             end = Outcome(RunStatus.FAILED, f"The server did not take the result: {refusal.message}")
             await self._session.deliver(run, end, b"", end.sentence)
         entry.server = ServerState.CLOSED
+        DELIVERED.labels(end.status.value).inc()
         fields = {"run": run.id, "task": run.task_id, "status": end.status.value, "bytes": len(result)}
         log.info("delivered", extra={"fields": {**fields, "reason": end.sentence} if end.sentence else fields})
         return True

@@ -1,4 +1,4 @@
-"""What Kubernetes and Prometheus ask the launcher: is it alive, is it ready, how many runs did it deliver."""
+"""What Kubernetes and Prometheus ask the launcher: is it alive, is it ready, is it online, what did it deliver."""
 
 from collections.abc import Callable
 
@@ -11,7 +11,7 @@ PORT = 8081
 async def serve_status(ready: Callable[[], str | None], port: int = PORT) -> web.AppRunner:
     """Answer `/healthz`, `/readyz` and `/metrics` until the returned runner is cleaned up.
 
-    Ready is not online: neither probe depends on the server, or its outage would restart the node.
+    Ready is not online: an outage of the server is not a fault of this pod. `v6_node_online` in the metrics tells.
 
     Args:
         ready: what the node still waits for, or None when it is ready.

@@ -67,8 +67,8 @@ class Rest:
             except ServerUnavailable as error:
                 failures += 1
                 log.warning(
-                    "the server at %s can't be reached; if this lasts, check node.server_url, node.port, node.api_path "
-                    "and network.server",
+                    "the server at %s does not serve this node; if this lasts, check node.server_url, node.port, "
+                    "node.api_path and network.server",
                     self._api_url,
                     extra={"fields": {"reason": str(error)}},
                 )
@@ -160,5 +160,9 @@ class Rest:
                 if response.status >= 500 or response.status == 429:
                     raise ServerUnavailable(f"{method} {path} was answered {response.status}")
                 return response.status, await response.json(content_type=None) or {}
-        except (aiohttp.ClientError, TimeoutError, ValueError) as error:
+        except ValueError as error:
+            raise ServerUnavailable(
+                f"{method} {path} was answered with something that is no JSON: no vantage6 API is there"
+            ) from error
+        except (aiohttp.ClientError, TimeoutError) as error:
             raise ServerUnavailable(f"{method} {path}: {error or type(error).__name__}") from error
