@@ -11,8 +11,9 @@ from launcher.allowlist import Rule, Violation, exactly, fields, names, single
 from launcher.jobcontext import Context
 from launcher.mountrules import mount_violations
 from launcher.podrules import announcements, pod
+from launcher.runs import PREFIX
 
-OURS = "v6-node.vantage6.ai/"
+OURS = f"{PREFIX}/"
 # By these labels the chart's Services and NetworkPolicies choose pods: a job that wore them could pose as the proxy.
 RESERVED_LABELS = (
     OURS,

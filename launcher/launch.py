@@ -22,12 +22,11 @@ from launcher.jobcontext import (
     RunFacts,
     TaskFacts,
 )
-from launcher.runs import RequestedDatabase, Run
+from launcher.runs import PREFIX, RequestedDatabase, Run
 from launcher.session import Identity
 from launcher.taskfiles import TaskFiles
 from launcher.templates import JobTemplates
 
-PREFIX = "v6-node.vantage6.ai"
 TEMPLATE = "job.yaml.j2"
 NOBODY = Identity(server="", node_id=0, name="", organization_id=0, collaboration_id=0)
 """Who the node is before it logged in: enough to rehearse."""

@@ -6,10 +6,11 @@ import logging
 from collections.abc import Callable
 
 from launcher.kubeapi import ApiRefusal, ClusterUnavailable, KubeApi, Tree
+from launcher.runs import PREFIX
 
 log = logging.getLogger(__name__)
 
-RUN_ID = "v6-node.vantage6.ai/run-id"
+RUN_ID = f"{PREFIX}/run-id"
 _FIRST_DELAY, _LONGEST_DELAY = 0.2, 30.0
 # The API server ends a watch after so many seconds, so that a dead connection does not go unnoticed for ever.
 _WATCH_SECONDS = 300

@@ -10,7 +10,10 @@ from typing import Any
 
 from vantage6.common.task_status import TaskStatus as RunStatus
 
-__all__ = ["JobState", "Outcome", "RequestedDatabase", "Run", "RunStatus", "ServerState", "Step", "decide"]
+PREFIX = "v6-node.vantage6.ai"
+"""Of every label and annotation that is this node's own."""
+
+__all__ = ["PREFIX", "JobState", "Outcome", "RequestedDatabase", "Run", "RunStatus", "ServerState", "Step", "decide"]
 
 
 @dataclass(frozen=True, slots=True)
