@@ -3,10 +3,12 @@
 import base64
 import json
 
-from launcher.config import Database, NodeSection
+from launcher.config import Database, NodeConfig, NodeSection
+from launcher.jobcontext import SecretKey
 from launcher.runs import RequestedDatabase, Run
 
 PROXY_HOST = "proxyserver"
+EGRESS_HOST = "squid"
 TMP_PATH = "/mnt/tmp"
 
 
@@ -37,38 +39,63 @@ def requested(node: NodeSection, run: Run) -> list[tuple[Database, RequestedData
     return pairs
 
 
-def environment(node: NodeSection, run: Run, proxy_port: int) -> dict[str, str]:
-    """The variables of a run's algorithm, encoded as the algorithm tools expect them.
+def environment(config: NodeConfig, run: Run) -> dict[str, str]:
+    """The variables of a run's algorithm whose values are no secret, encoded as the algorithm tools expect them.
 
     Raises:
         UnknownDatabase: the task asks for a database that the node does not have.
     """
+    node, kubernetes = config.node, config.kubernetes
     data = data_path(run)
-    pairs = requested(node, run)
+    direct = ", ".join(_reached_directly(config, run))
     plain = {
         "INPUT_FILE": f"{data}/input",
         "OUTPUT_FILE": f"{data}/output",
         "TOKEN_FILE": f"{data}/token",
         "TEMPORARY_FOLDER": TMP_PATH,
         "HOST": f"http://{PROXY_HOST}",
-        "PORT": str(proxy_port),
+        "PORT": str(kubernetes.proxy.port),
         "API_PATH": "",
-        "NO_PROXY": f"localhost, {PROXY_HOST}",
-        "no_proxy": f"localhost, {PROXY_HOST}",
+        "NO_PROXY": direct,
+        "no_proxy": direct,
         "USER_REQUESTED_DATABASE_LABELS": ",".join(wanted.label for wanted in run.databases),
         "DB_LABELS": ",".join(database.label for database in node.databases),
     }
-    for database, wanted in pairs:
+    if kubernetes.egress:
+        address = f"http://{EGRESS_HOST}:{kubernetes.egress.port}"
+        plain |= dict.fromkeys(("HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy"), address)
+    for database, wanted in requested(node, run):
         plain |= _database_variables(database, wanted)
     plain |= node.algorithm_env
     return {name: encode(value) for name, value in plain.items()}
 
 
+def secret_environment(config: NodeConfig, run: Run) -> dict[str, SecretKey]:
+    """The variables of a run's algorithm that come from the Secrets of the databases its task asked for.
+
+    Raises:
+        UnknownDatabase: the task asks for a database that the node does not have.
+    """
+    variables: dict[str, SecretKey] = {}
+    for database, _ in requested(config.node, run):
+        if secret := config.kubernetes.place_of(database.label).secret:
+            variables |= {name: SecretKey(secret.name, key) for name, key in secret.variables.items()}
+    return {name: where for name, where in variables.items() if name not in config.node.algorithm_env}
+
+
+def _reached_directly(config: NodeConfig, run: Run) -> list[str]:
+    """The hosts that an algorithm must not look for behind the egress proxy."""
+    labels = [database.label for database, _ in requested(config.node, run)]
+    hosts = [destination.host for label in labels for destination in config.kubernetes.place_of(label).reach]
+    return list(dict.fromkeys(["localhost", PROXY_HOST, *hosts]))
+
+
 def _database_variables(database: Database, wanted: RequestedDatabase) -> dict[str, str]:
     """What one database adds. Only those that the task asked for: the others are none of its business."""
     label = database.label.upper()
-    variables = {f"{label}_DATABASE_URI": database.mount_path, f"{label}_DATABASE_TYPE": database.type}
-    variables |= {f"{label}_DB_PARAM_{key.upper()}": value for key, value in database.env.items()}
+    variables: dict[str, str] = {f"{label}_DATABASE_TYPE": database.type}
+    if not database.is_service:
+        variables[f"{label}_DATABASE_URI"] = database.mount_path
     for parameter in ("query", "sheet_name"):
         if value := wanted.parameters.get(parameter):
             variables[f"{label}_{parameter.upper()}"] = str(value)

@@ -4,9 +4,11 @@ import asyncio
 from collections.abc import Callable
 
 from launcher.diagnosis import CONTAINER
-from launcher.kubeapi import ApiRefusal, KubeApi, Tree
+from launcher.kubeapi import APPLY, ApiRefusal, KubeApi, Tree
 from launcher.logtail import HeadAndTail
 from launcher.mirror import Mirror
+
+FIELD_MANAGER = "v6-node-launcher"
 
 
 class Cluster:
@@ -25,6 +27,7 @@ class Cluster:
         """Told the id of a run whenever its Job or pod changed."""
         self._core = f"/api/v1/namespaces/{namespace}"
         self._jobs_path = f"/apis/batch/v1/namespaces/{namespace}/jobs"
+        self._policies_path = f"/apis/networking.k8s.io/v1/namespaces/{namespace}/networkpolicies"
         self._jobs = Mirror(api, self._jobs_path, self._changed)
         self._pods = Mirror(api, f"{self._core}/pods", self._changed)
 
@@ -38,6 +41,11 @@ class Cluster:
     def pod(self, run_id: int) -> Tree | None:
         """The pod of a run, as last seen."""
         return self._pods.seen.get(run_id)
+
+    @property
+    def jobs(self) -> list[Tree]:
+        """The Jobs of all runs."""
+        return list(self._jobs.seen.values())
 
     @property
     def run_ids(self) -> list[int]:
@@ -97,6 +105,24 @@ class Cluster:
             if refusal.status not in {400, 404}:  # the container never started, or its pod is gone
                 raise
         return text.text()
+
+    async def apply_egress(self, policy: str, rules: list[Tree]) -> None:
+        """Set the egress rules of a NetworkPolicy that the chart made, and nothing else of it.
+
+        By server-side apply the rules are this launcher's own field, which `helm upgrade` leaves alone
+        (https://kubernetes.io/docs/reference/using-api/server-side-apply/).
+
+        Raises:
+            ApiRefusal: there is no such policy, or the launcher may not change it.
+        """
+        wanted = {
+            "apiVersion": "networking.k8s.io/v1",
+            "kind": "NetworkPolicy",
+            "metadata": {"name": policy},
+            "spec": {"egress": rules},
+        }
+        query = {"fieldManager": FIELD_MANAGER, "force": "true"}
+        await self._api.call("PATCH", f"{self._policies_path}/{policy}", query, wanted, content_type=APPLY)
 
     async def service_account_uid(self, name: str) -> str:
         """The uid of a service account of this namespace."""

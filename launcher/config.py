@@ -17,6 +17,7 @@ VARIABLE = re.compile(r"^[A-Za-z_][A-Za-z0-9_]*$")
 UUID = re.compile(r"^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$")
 
 SUFFIXES = {"csv": ".csv", "parquet": ".parquet", "excel": ".xlsx", "folder": ""}
+SERVICES = frozenset({"sql", "omop", "sparql", "other"})
 
 
 class ConfigError(Exception):
@@ -30,18 +31,25 @@ class Section(BaseModel):
 
 
 class Database(Section):
-    """A database as vantage6 describes it; `uri` is a path on the host, or inside `claim`."""
+    """A database as vantage6 describes it.
 
-    label: Annotated[str, Field(pattern=LABEL)]
-    type: Literal["csv", "parquet", "excel", "folder"]
-    uri: Annotated[str, Field(min_length=1)]
+    The `uri` of a file or folder is a path on the host, or inside `claim`. That of a service is in its Secret.
+    """
+
+    label: Annotated[str, Field(pattern=LABEL, max_length=40)]
+    type: Literal["csv", "parquet", "excel", "folder", "sql", "omop", "sparql", "other"]
+    uri: str = ""
     claim: str | None = None
     nodeName: str | None = None
-    env: dict[str, str] = {}
+
+    @property
+    def is_service(self) -> bool:
+        """Whether algorithms reach it over the network, instead of in a folder."""
+        return self.type in SERVICES
 
     @property
     def mount_path(self) -> str:
-        """Where an algorithm finds it: the path of vantage6's read-only mounts (`mount_mode: ro`)."""
+        """Where an algorithm finds a file or folder: the path of vantage6's read-only mounts (`mount_mode: ro`)."""
         suffix = PurePosixPath(self.uri).suffix if self.type != "folder" else ""
         return f"/mnt/{self.label}{suffix or SUFFIXES[self.type]}"
 
@@ -117,12 +125,35 @@ class ProxyService(Section):
     port: int
 
 
-class DatabaseVolume(Section):
-    """The claim that holds a database, and the path in it."""
+class Destination(Section):
+    """A host and port at which a database is reached."""
+
+    host: str
+    """The name or address that algorithms use."""
+    port: Annotated[int, Field(ge=1, le=65535)]
+    addresses: tuple[str, ...] = ()
+    """Its fixed addresses; empty: `host`, or `service`, is looked up before each launch."""
+    service: str = ""
+    """Name to look up instead of `host`: the Service of an SSH tunnel."""
+    policy: str = ""
+    """NetworkPolicy whose egress rules the launcher keeps to what was looked up; empty: the chart's rules suffice."""
+
+
+class DatabaseSecret(Section):
+    """The Secret with what an algorithm has to know of a database: variable names, and the keys of their values."""
+
+    name: str
+    variables: dict[str, str]
+
+
+class DatabasePlace(Section):
+    """Where a database is: the claim that holds it and the path in it, or the hosts that serve it."""
 
     label: str
-    claim: str
+    claim: str | None = None
     subPath: str | None = None
+    secret: DatabaseSecret | None = None
+    reach: tuple[Destination, ...] = ()
 
 
 class TaskVolume(Section):
@@ -137,6 +168,15 @@ class JobSecurityContext(Section):
     runAsUser: int = 65532
     runAsGroup: int = 65532
     supplementalGroups: tuple[int, ...] = ()
+
+
+class Caps(Section):
+    """The most that a job may ask for, whatever its template says; None: no cap."""
+
+    cpu: str | int | float | None = None
+    memory: str | int | None = None
+    ephemeralStorage: str | int | None = None
+    activeDeadlineSeconds: int | None = None
 
 
 class Jobs(Section):
@@ -156,6 +196,39 @@ class Jobs(Section):
     maxResultBytes: Annotated[int, Field(ge=1)] = 256 * 2**20
     maxLogBytes: Annotated[int, Field(ge=1024)] = 8 * 2**20
     tmpRetentionHours: Annotated[float, Field(ge=0)] = 168
+    extraImages: tuple[str, ...] = ()
+    waive: tuple[str, ...] = ()
+    caps: Caps = Caps()
+
+
+class EgressService(Section):
+    """The Service of the egress proxy, through which algorithms reach whitelisted destinations."""
+
+    service: str
+    port: int
+
+
+class DiagnosticsImage(Section):
+    """The image of the diagnostics algorithm, which tries every way out."""
+
+    ref: str
+    pullPolicy: Literal["Always", "IfNotPresent", "Never"] = "IfNotPresent"
+
+
+class IsolationSection(Section):
+    """When the node believes that its algorithms are isolated."""
+
+    required: bool = True
+    """Whether the node stays offline until a check passed."""
+    recheckEvery: Annotated[int, Field(ge=60)] = 6 * 3600
+    """Seconds between checks, and for which a passed one is reused after a restart."""
+    accept: tuple[Literal["node-address", "kubelet", "node-port"], ...] = ()
+    """Ways out that the site puts up with, by name."""
+    onFailure: Literal["leave", "kill"] = "leave"
+    """What becomes of running algorithms when a later check fails."""
+    outside: tuple[str, ...] = ()
+    """Addresses beyond the cluster that are tried, besides the server's."""
+    image: DiagnosticsImage
 
 
 class KubernetesSection(Section):
@@ -168,18 +241,20 @@ class KubernetesSection(Section):
     algorithmServiceAccount: str
     imagePullSecrets: tuple[str, ...] = ()
     taskVolume: TaskVolume
-    databases: tuple[DatabaseVolume, ...] = ()
+    databases: tuple[DatabasePlace, ...] = ()
+    egress: EgressService | None = None
+    isolation: IsolationSection
     jobs: Jobs = Jobs()
 
-    def volume_of(self, label: str) -> DatabaseVolume:
-        """The claim of a database that the node has.
+    def place_of(self, label: str) -> DatabasePlace:
+        """Where a database that the node has is.
 
         Raises:
-            KeyError: the chart rendered no claim for `label`.
+            KeyError: the chart rendered no place for `label`.
         """
-        for volume in self.databases:
-            if volume.label == label:
-                return volume
+        for place in self.databases:
+            if place.label == label:
+                return place
         raise KeyError(label)
 
 

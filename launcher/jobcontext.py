@@ -6,7 +6,7 @@ the rendered manifest with the same object, so that a template can change how a 
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 
@@ -83,6 +83,16 @@ class DatabaseMount:
 
 
 @dataclass(frozen=True, slots=True)
+class SecretKey:
+    """A value that the algorithm gets from a Secret, so that the launcher never holds it."""
+
+    secret: str
+    """Name of the Secret, of this namespace."""
+    key: str
+    """Key in it."""
+
+
+@dataclass(frozen=True, slots=True)
 class Files:
     """The run's own directories on the task volume."""
 
@@ -126,6 +136,14 @@ class Profile:
     """Group id that algorithms run as."""
     supplemental_groups: tuple[int, ...] = ()
     """Further groups, for example the one that may read the databases."""
+    extra_images: tuple[str, ...] = ()
+    """Images that containers beside the algorithm may run."""
+    caps: Mapping[str, str | int | float] = field(default_factory=dict)
+    """The most of each resource (cpu, memory, ephemeral-storage) that a container may have; absent: no cap."""
+    max_deadline_seconds: int | None = None
+    """The longest that `activeDeadlineSeconds` may be; None: no cap."""
+    waived: frozenset[str] = frozenset()
+    """Names of the rules that the administrator waived."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,6 +207,8 @@ class Context:
     """The image that runs."""
     env: Mapping[str, str]
     """The algorithm's environment variables, already encoded as vantage6 wants them."""
+    secret_env: Mapping[str, SecretKey]
+    """Further variables, with the Secret that their value is in: what the databases asked for need."""
     databases: tuple[DatabaseMount, ...]
     """The file databases that the task asked for."""
     files: Files

@@ -14,6 +14,7 @@ from kubernetes.aio import client, config
 from kubernetes.aio.client.exceptions import ApiException
 
 Tree = dict[str, Any]
+JSON, APPLY = "application/json", "application/apply-patch+yaml"
 
 _CALL = aiohttp.ClientTimeout(total=60, sock_connect=10)
 # A stream may be silent for long, but a dead connection must be noticed.
@@ -39,14 +40,16 @@ class KubeApi:
         config.load_incluster_config()  # type: ignore[no-untyped-call]
         self._client = client.ApiClient()
 
-    async def call(self, method: str, path: str, query: Tree | None = None, body: Tree | None = None) -> Tree:
+    async def call(
+        self, method: str, path: str, query: Tree | None = None, body: Tree | None = None, *, content_type: str = JSON
+    ) -> Tree:
         """Call the API server and return the tree that it answers.
 
         Raises:
             ApiRefusal: the answer is 4xx.
             ClusterUnavailable: no answer, 5xx or 429.
         """
-        async with self._answer(method, path, query, body, _CALL) as response:
+        async with self._answer(method, path, query, body, _CALL, content_type=content_type) as response:
             return dict(json.loads(await response.read()))
 
     async def lines(self, path: str, query: Tree) -> AsyncIterator[bytes]:
@@ -63,11 +66,23 @@ class KubeApi:
 
     @asynccontextmanager
     async def _answer(
-        self, method: str, path: str, query: Tree | None, body: Tree | None, limits: aiohttp.ClientTimeout
+        self,
+        method: str,
+        path: str,
+        query: Tree | None,
+        body: Tree | None,
+        limits: aiohttp.ClientTimeout,
+        *,
+        content_type: str = JSON,
     ) -> AsyncIterator[aiohttp.ClientResponse]:
         try:
             request = await self._client.param_serialize(
-                method, path, query_params=list((query or {}).items()), body=body, auth_settings=["BearerToken"]
+                method,
+                path,
+                query_params=list((query or {}).items()),
+                header_params={"Content-Type": content_type},
+                body=body,
+                auth_settings=["BearerToken"],
             )
             answer = await self._client.call_api(*request, _request_timeout=limits, _preload_content=False)
             async with answer.response as response:

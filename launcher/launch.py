@@ -1,12 +1,12 @@
 """From a run to the Job that executes it: the facts gathered, the template rendered, the result checked."""
 
-import asyncio
-import socket
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
-from launcher.algorithmenv import PROXY_HOST, TMP_PATH, data_path, environment, requested
+from launcher.algorithmenv import PROXY_HOST, TMP_PATH, data_path, environment, requested, secret_environment
 from launcher.config import Jobs, NodeConfig
+from launcher.destinations import Destinations
 from launcher.invariants import check
 from launcher.jobcontext import (
     CollaborationFacts,
@@ -28,8 +28,26 @@ from launcher.taskfiles import TaskFiles
 from launcher.templates import JobTemplates
 
 TEMPLATE = "job.yaml.j2"
+GRANTED = "granted"
+"""The value of every label that opens a way."""
 NOBODY = Identity(server="", node_id=0, name="", organization_id=0, collaboration_id=0)
 """Who the node is before it logged in: enough to rehearse."""
+CHECK_LABEL = f"{PREFIX}/check"
+CHECK = Run(
+    id=0,
+    task_id=0,
+    job_id=0,
+    parent_id=None,
+    image="",
+    task_name="isolation check",
+    organization_id=0,
+    collaboration_id=0,
+    init_organization_id=0,
+    init_user_id=None,
+    databases=(),
+    assigned_at="1970-01-01T00:00:00",
+)
+"""What is executed to try the isolation, and to rehearse: a run of no server, whose runs count from 1."""
 
 
 class Launch:
@@ -41,16 +59,25 @@ class Launch:
         files: the task volume.
         identity: who the node is.
         owner_uid: uid of the algorithms' service account, which owns every Job.
+        destinations: looks up what algorithms may reach.
     """
 
     def __init__(
-        self, config: NodeConfig, templates: JobTemplates, files: TaskFiles, identity: Identity, owner_uid: str
+        self,
+        config: NodeConfig,
+        templates: JobTemplates,
+        files: TaskFiles,
+        identity: Identity,
+        *,
+        owner_uid: str,
+        destinations: Destinations,
     ) -> None:
         self._config = config
         self._templates = templates
         self._files = files
         self._identity = identity
         self._owner_uid = owner_uid
+        self._destinations = destinations
 
     async def manifest(self, run: Run) -> dict[str, Any]:
         """The checked manifest of a run's Job.
@@ -59,10 +86,34 @@ class Launch:
             UnknownDatabase: the task asks for a database that the node does not have.
             TemplateError: the template can't be rendered.
             InvariantError: it renders to something that is not allowed.
+            Unresolved: a database's host has no address that may be used.
+            ClusterUnavailable, ApiRefusal: the way to a database can't be opened.
             OSError: the proxy's name does not resolve.
         """
-        address = await _address_of(self._config.kubernetes.proxy.service)
-        context = self.context(run, address)
+        return self._render(self.context(run, await self._destinations.open(run)))
+
+    async def check_manifest(self, name: str) -> dict[str, Any]:
+        """The manifest of an isolation check: what an algorithm gets, by the same template and the same policies.
+
+        Its files are those of the run `CHECK`. It carries no run id, so nobody takes it for a run.
+
+        Args:
+            name: of the Job.
+
+        Raises:
+            TemplateError, InvariantError, OSError: as for a run.
+        """
+        image = self._config.kubernetes.isolation.image
+        context = self.context(CHECK, await self._destinations.own_aliases())
+        return self._render(
+            replace(
+                context,
+                run=RunFacts(CHECK.id, name, {CHECK_LABEL: "isolation"}, ownership(self._identity, CHECK)),
+                image=replace(context.image, ref=image.ref, pull_policy=image.pullPolicy),
+            )
+        )
+
+    def _render(self, context: Context) -> dict[str, Any]:
         manifest = self._templates.render(TEMPLATE, context)
         check(manifest, context)
         return manifest
@@ -75,8 +126,11 @@ class Launch:
             InvariantError: it renders to something that is not allowed.
         """
         databases = tuple(RequestedDatabase(database.label) for database in self._config.node.databases)
-        context = self.context(_rehearsal(databases), "192.0.2.1")
-        check(self._templates.render(TEMPLATE, context), context)
+        self._render(self.context(replace(CHECK, databases=databases), (HostAlias("192.0.2.1", (PROXY_HOST,)),)))
+
+    async def moved(self, run: Run, job: Mapping[str, Any]) -> str:
+        """A sentence on hosts that moved away from a run's algorithm while it ran, or nothing."""
+        return await self._destinations.moved(run, job)
 
     def is_ours(self, job: Mapping[str, Any], run: Run | None) -> bool:
         """Whether a Job belongs to this server's and node's run (of that time of assignment, where it is known)."""
@@ -84,7 +138,7 @@ class Launch:
         expected = ownership(self._identity, run)
         return all(annotations.get(key) == value for key, value in expected.items())
 
-    def context(self, run: Run, proxy_address: str) -> Context:
+    def context(self, run: Run, aliases: tuple[HostAlias, ...]) -> Context:
         """Everything that the template of a run may use."""
         kubernetes = self._config.kubernetes
         return Context(
@@ -93,7 +147,8 @@ class Launch:
             organization=OrganizationFacts(run.organization_id),
             collaboration=CollaborationFacts(run.collaboration_id),
             image=ImageFacts(run.image, kubernetes.jobs.imagePullPolicy, kubernetes.imagePullSecrets),
-            env=environment(self._config.node, run, kubernetes.proxy.port),
+            env=environment(self._config, run),
+            secret_env=secret_environment(self._config, run),
             databases=self._databases(run),
             files=Files(
                 claim=kubernetes.taskVolume.claim,
@@ -104,8 +159,8 @@ class Launch:
             ),
             profile=_profile(kubernetes.jobs),
             isolation=Isolation(
-                labels={f"{PREFIX}/role": "algorithm"},
-                host_aliases=(HostAlias(proxy_address, (PROXY_HOST,)),),
+                labels={f"{PREFIX}/role": "algorithm", **self._capabilities(run)},
+                host_aliases=aliases,
                 service_account=kubernetes.algorithmServiceAccount,
             ),
             node=NodeFacts(
@@ -122,26 +177,22 @@ class Launch:
     def _databases(self, run: Run) -> tuple[DatabaseMount, ...]:
         mounts = []
         for database, _ in requested(self._config.node, run):
-            volume = self._config.kubernetes.volume_of(database.label)
-            mounts.append(DatabaseMount(database.label, volume.claim, volume.subPath, database.mount_path))
+            place = self._config.kubernetes.place_of(database.label)
+            if place.claim:
+                mounts.append(DatabaseMount(database.label, place.claim, place.subPath, database.mount_path))
         return tuple(dict.fromkeys(mounts))  # a label may be asked for twice
 
+    def _capabilities(self, run: Run) -> dict[str, str]:
+        """The labels by which NetworkPolicies let a run's pod through: to the databases that its task asked for."""
+        kubernetes = self._config.kubernetes
+        labels = [database.label for database, _ in requested(self._config.node, run)]
+        opened = {capability(label): GRANTED for label in labels if kubernetes.place_of(label).reach}
+        return opened | ({f"{PREFIX}/whitelist": GRANTED} if kubernetes.egress else {})
 
-def _rehearsal(databases: tuple[RequestedDatabase, ...]) -> Run:
-    return Run(
-        id=0,
-        task_id=0,
-        job_id=0,
-        parent_id=None,
-        image="rehearsal",
-        task_name="rehearsal",
-        organization_id=0,
-        collaboration_id=0,
-        init_organization_id=0,
-        init_user_id=None,
-        databases=databases,
-        assigned_at="1970-01-01T00:00:00",
-    )
+
+def capability(label: str) -> str:
+    """The pod label that opens the way to a database. A label's name is compared whole, so no prefix of it opens."""
+    return f"{PREFIX}/database.{label.lower()}"
 
 
 def ownership(identity: Identity, run: Run | None) -> dict[str, str]:
@@ -161,6 +212,7 @@ def _labels(run: Run) -> dict[str, str]:
 
 
 def _profile(jobs: Jobs) -> Profile:
+    caps = {"cpu": jobs.caps.cpu, "memory": jobs.caps.memory, "ephemeral-storage": jobs.caps.ephemeralStorage}
     return Profile(
         resources=jobs.resources,
         node_selector=jobs.nodeSelector,
@@ -174,10 +226,8 @@ def _profile(jobs: Jobs) -> Profile:
         run_as_user=jobs.securityContext.runAsUser,
         run_as_group=jobs.securityContext.runAsGroup,
         supplemental_groups=jobs.securityContext.supplementalGroups,
+        extra_images=jobs.extraImages,
+        caps={name: value for name, value in caps.items() if value is not None},
+        max_deadline_seconds=jobs.caps.activeDeadlineSeconds,
+        waived=frozenset(jobs.waive),
     )
-
-
-async def _address_of(service: str) -> str:
-    """The cluster address of a Service of this namespace."""
-    found = await asyncio.get_running_loop().getaddrinfo(service, None, type=socket.SOCK_STREAM)
-    return str(found[0][4][0])

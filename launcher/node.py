@@ -12,6 +12,7 @@ from prometheus_client import Gauge
 
 from launcher.cluster import Cluster
 from launcher.config import NodeConfig
+from launcher.destinations import Destinations
 from launcher.kubeapi import ApiRefusal, ClusterUnavailable, KubeApi
 from launcher.launch import NOBODY, Launch
 from launcher.reconciler import Reconciler
@@ -61,14 +62,17 @@ async def run_node(config: NodeConfig, api_key: str, tasks: Path, overrides: Pat
             owner_uid = await _patiently(lambda: cluster.service_account_uid(account))
 
             templates = JobTemplates(SHIPPED_TEMPLATES, overrides)
-            Launch(config, templates, TaskFiles(tasks, NOBODY), NOBODY, owner_uid).rehearse()
+            destinations = Destinations(config, cluster)
+            Launch(
+                config, templates, TaskFiles(tasks, NOBODY), NOBODY, owner_uid=owner_uid, destinations=destinations
+            ).rehearse()
             waits_for.clear()
 
             session = V4Session(http, config.node, api_key)
             ONLINE.set_function(lambda: session.online)
             await _patiently(session.open)
             files = TaskFiles(tasks, session.identity)
-            launch = Launch(config, templates, files, session.identity, owner_uid)
+            launch = Launch(config, templates, files, session.identity, owner_uid=owner_uid, destinations=destinations)
             reconciler = Reconciler(
                 session, cluster, files, launch, config.kubernetes.jobs, share_logs=config.node.share_algorithm_logs
             )

@@ -17,6 +17,7 @@ from launcher.allowlist import (
     fields,
     one_of,
     refused,
+    same,
     single,
     text,
 )
@@ -155,7 +156,7 @@ def _container(context: Context) -> Rule:
             "name": exactly(CONTAINER, "the launcher reads the log and the exit code of the container of this name"),
             "image": exactly(context.image.ref, APPROVED),
             "imagePullPolicy": exactly(context.image.pull_policy, APPROVED),
-            "env": each(_variable),
+            "env": each(_variable(context)),
             "resources": _resources(context),
             "securityContext": fields(
                 required={
@@ -206,13 +207,28 @@ def _resources(context: Context) -> Rule:
     )
 
 
-def _variable(path: str, value: object) -> Iterator[Violation]:
-    """A variable with a plain value. The value itself is in no sentence: it may be a database's password."""
-    if not isinstance(value, dict) or set(value) - {"value"} != {"name"} or not isinstance(value["name"], str):
-        why = "a variable has a name and a plain value, none from Secrets, ConfigMaps or the pod"
-        yield refused(path, {}, why, "write name and value")
-    elif not isinstance(value.get("value", ""), str):
-        yield refused(f"{path}.value", {}, f"the variable {value['name']!r} is not text", "put it in quotes")
+def _variable(context: Context) -> Rule:
+    """A variable with a plain value, or one that a database asked for has from its Secret.
+
+    The value itself is in no sentence: it may be confidential.
+    """
+    secret = {
+        name: {"secretKeyRef": {"name": where.secret, "key": where.key}} for name, where in context.secret_env.items()
+    }
+    plain = "a variable has a name and a plain value, none from Secrets, ConfigMaps or the pod"
+
+    def rule(path: str, value: object) -> Iterator[Violation]:
+        if not isinstance(value, dict) or not isinstance(value.get("name"), str):
+            yield refused(path, {}, plain, "write name and value")
+        elif "valueFrom" in value:
+            if set(value) != {"name", "valueFrom"} or not same(value["valueFrom"], secret.get(value["name"])):
+                yield refused(f"{path}.valueFrom", {}, plain, "write a value, or remove it from the template")
+        elif set(value) - {"value"} != {"name"}:
+            yield refused(path, {}, plain, "write name and value")
+        elif not isinstance(value.get("value", ""), str):
+            yield refused(f"{path}.value", {}, f"the variable {value['name']!r} is not text", "put it in quotes")
+
+    return rule
 
 
 def announcements(spec: dict[str, Any], context: Context) -> Iterator[Violation]:

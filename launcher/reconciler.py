@@ -10,6 +10,7 @@ from prometheus_client import Counter
 from launcher.algorithmenv import UnknownDatabase
 from launcher.cluster import Cluster
 from launcher.config import Jobs
+from launcher.destinations import Unresolved
 from launcher.diagnosis import job_state, outcome
 from launcher.invariants import InvariantError
 from launcher.kubeapi import ApiRefusal, ClusterUnavailable
@@ -178,7 +179,7 @@ class Reconciler:
             manifest = await self._launch.manifest(run)
             await asyncio.to_thread(self._files.prepare, run, content, token)
             job = await self._cluster.create_job(manifest)
-        except (ServerRefusal, UnknownDatabase, TemplateError, InvariantError, ApiRefusal) as error:
+        except (ServerRefusal, UnknownDatabase, Unresolved, TemplateError, InvariantError, ApiRefusal) as error:
             return await self._deliver(run, entry, Outcome(RunStatus.START_FAILED, _sentence(error)), b"", "")
         if job is None:  # there is one: have another look at it
             return await self._cluster.read_job(run.name) is not None
@@ -203,6 +204,8 @@ class Reconciler:
         except OutputError as error:
             if not end.failed:
                 end = Outcome(RunStatus.FAILED, str(error))
+        if end.failed and (moved := await self._launch.moved(run, job or {})):
+            end = Outcome(end.status, f"{end.sentence} {moved}")
         return await self._deliver(run, entry, end, result, text)
 
     async def _report_vanished(self, run: Run, entry: _Entry) -> bool:

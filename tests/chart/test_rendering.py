@@ -46,7 +46,7 @@ def test_launcher_accepts_its_configuration(case_file: Path, helm: str, tmp_path
     assert [database.label for database in config.node.databases] == labels
     made = {one["metadata"]["name"] for one in objects if one["kind"] == "PersistentVolumeClaim"}
     for database in config.node.databases:
-        volume = config.kubernetes.volume_of(database.label)
+        volume = config.kubernetes.place_of(database.label)
         assert volume.claim == database.claim if database.claim else volume.claim in made
 
 

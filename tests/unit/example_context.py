@@ -15,6 +15,7 @@ from launcher.jobcontext import (
     OrganizationFacts,
     Profile,
     RunFacts,
+    SecretKey,
     TaskFacts,
 )
 
@@ -39,6 +40,7 @@ def context(**parts: Any) -> Context:
         "collaboration": CollaborationFacts(id=2),
         "image": ImageFacts(ref="ghcr.io/example/average:1", pull_policy="IfNotPresent", pull_secrets=("registry",)),
         "env": {"INPUT_FILE": "F5WW45BPMRQXIYJP", "DB_LABELS": "MRSWMYLVNR2A!!!!"},
+        "secret_env": {"REGISTRY_DATABASE_URI": SecretKey("v6-node-database-registry", "REGISTRY_DATABASE_URI")},
         "databases": (
             DatabaseMount("default", "v6-node-database-default", None, "/mnt/default.csv"),
             DatabaseMount("first", "registry-data", "2026/first.csv", "/mnt/first.csv"),

@@ -21,6 +21,7 @@ GOOD = {
         "algorithmServiceAccount": "v6-node-algorithm",
         "taskVolume": {"claim": "v6-node-tasks"},
         "databases": [{"label": "default", "claim": "v6-node-database-default"}],
+        "isolation": {"image": {"ref": "ghcr.io/vantage6/v6-node-diagnostics:1"}},
     },
 }
 

@@ -161,7 +161,7 @@ def test_the_shipped_job_keeps_every_rule() -> None:
         (f"{POD}.subdomain", "x", "subdomain: "),
         (f"{POD}.hostname", "x", "hostname: "),
         (f"{BOX}.env.+", {"name": "KUBERNETES_PORT", "value": "x"}, r"env\[KUBERNETES_PORT\] must be blank"),
-        (f"{BOX}.env.3.name", "OTHER", r"env\[KUBERNETES_SERVICE_HOST\] must be blank"),
+        (f"{BOX}.env.4.name", "OTHER", r"env\[KUBERNETES_SERVICE_HOST\] must be blank"),
         # 5: what is mounted
         (f"{POD}.volumes.+", {"name": "h", "hostPath": {"path": "/"}}, r"hostPath is not allowed \(.*machine"),
         (f"{POD}.volumes.+", {"name": "s", "secret": {"secretName": "v6-node-secrets"}}, "secret is not allowed"),
@@ -195,7 +195,7 @@ def test_the_shipped_job_keeps_every_rule() -> None:
         (
             f"{BOX}.env.+",
             {"name": "X", "valueFrom": {"secretKeyRef": {"name": "v6-node-secrets", "key": "api_key"}}},
-            r"env\[11\] is not allowed .*none from Secrets",
+            r"env\[12\] is not allowed .*none from Secrets",
         ),
         (f"{POD}.imagePullSecrets.+", {"name": "v6-node-secrets"}, r"imagePullSecrets\[1\].name: .*use registry"),
         # 6: once, and with an end

@@ -153,6 +153,9 @@ class FakeLaunch:
     async def manifest(self, run):
         return {"number": run.id, "annotations": ownership(IDENTITY, run)}
 
+    async def moved(self, run, job):
+        return ""
+
     def is_ours(self, job, run):
         expected = ownership(IDENTITY, run)
         return all(job["metadata"]["annotations"].get(key) == value for key, value in expected.items())
