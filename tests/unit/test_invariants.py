@@ -195,7 +195,7 @@ def test_the_shipped_job_keeps_every_rule() -> None:
         (
             f"{BOX}.env.+",
             {"name": "X", "valueFrom": {"secretKeyRef": {"name": "v6-node-secrets", "key": "api_key"}}},
-            r"env\[12\] is not allowed .*none from Secrets",
+            r"env\[12\]\.valueFrom is not allowed .*none from Secrets",
         ),
         (f"{POD}.imagePullSecrets.+", {"name": "v6-node-secrets"}, r"imagePullSecrets\[1\].name: .*use registry"),
         # 6: once, and with an end
