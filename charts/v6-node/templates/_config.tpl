@@ -2,7 +2,12 @@
 
 {{/* The `node` section, without its secrets. */}}
 {{- define "v6-node.nodeSection" -}}
-{{- $node := omit .Values.node "api_key" -}}
+{{- $node := omit .Values.node "api_key" "whitelist" "ssh-tunnels" -}}
+{{- $databases := list -}}
+{{- range .Values.node.databases -}}
+{{- $databases = append $databases (pick . "label" "type" "claim" "nodeName" (ternary "label" "uri" (eq "true" (include "v6-node.isService" .)))) -}}
+{{- end -}}
+{{- $_ := set $node "databases" $databases -}}
 {{- /* Helm drops a key that is set to null; the launcher has to see the null, or it would take its default. */ -}}
 {{- if not (hasKey $node "port") }}{{ $node = merge (dict "port" nil) $node }}{{ end -}}
 {{- toYaml $node -}}
@@ -20,7 +25,36 @@ algorithmServiceAccount: v6-node-algorithm
 imagePullSecrets: {{ .Values.imagePullSecrets | default list | toJson }}
 taskVolume:
   claim: {{ include "v6-node.taskClaim" . }}
-databases: {{ include "v6-node.databaseClaims" . }}
+databases: {{ include "v6-node.databasePlaces" . }}
+egress: {{ ternary (dict "service" "v6-node-egress" "port" 3128 | toJson) "null" (eq "true" (include "v6-node.hasWhitelist" .)) }}
+isolation:
+  {{- include "v6-node.isolationSection" . | nindent 2 }}
 jobs:
   {{- omit .Values.jobs "templates" | toYaml | nindent 2 }}
+{{- end }}
+
+{{/* How the isolation is checked: with times in seconds. */}}
+{{- define "v6-node.isolationSection" -}}
+{{- with .Values.isolation -}}
+required: {{ .required }}
+recheckEvery: {{ include "v6-node.seconds" .recheckEvery }}
+accept: {{ .accept | default list | toJson }}
+onFailure: {{ .onFailure }}
+outside: {{ .outside | default list | toJson }}
+image:
+  ref: {{ include "v6-node.imageOf" (dict "image" .image "root" $) | quote }}
+  pullPolicy: {{ .image.pullPolicy }}
+{{- end -}}
+{{- end }}
+
+{{/* The seconds of a duration such as 90s, 30m or 6h. */}}
+{{- define "v6-node.seconds" -}}
+{{- mul (trimSuffix (regexFind "[smh]$" .) . | int) (get (dict "s" 1 "m" 60 "h" 3600) (regexFind "[smh]$" .)) -}}
+{{- end }}
+
+{{/* Whether algorithms may reach anything through the egress proxy. */}}
+{{- define "v6-node.hasWhitelist" -}}
+{{- with .Values.node.whitelist -}}
+{{- if or .domains .ips .destinations }}true{{ end -}}
+{{- end -}}
 {{- end }}

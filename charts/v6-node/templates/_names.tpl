@@ -33,13 +33,18 @@ v6-node.vantage6.ai/role: {{ .component }}
 {{- end }}
 {{- end }}
 
-{{/* The image of launcher and proxy: by digest where one is given. */}}
+{{/* The image of launcher and proxy. */}}
 {{- define "v6-node.image" -}}
-{{- with .Values.image -}}
+{{ include "v6-node.imageOf" (dict "image" .Values.image "root" .) }}
+{{- end }}
+
+{{/* The reference of an image: by digest where one is given. Takes a dict: image, root. */}}
+{{- define "v6-node.imageOf" -}}
+{{- with .image -}}
 {{- if .digest -}}
 {{ .repository }}@{{ .digest }}
 {{- else -}}
-{{ .repository }}:{{ .tag | default $.Chart.AppVersion }}
+{{ .repository }}:{{ .tag | default $.root.Chart.AppVersion }}
 {{- end -}}
 {{- end -}}
 {{- end }}

@@ -4,7 +4,7 @@ prints one line for each fault; all faults are shown at once. No sentence repeat
 */}}
 
 {{- define "v6-node.validate" -}}
-{{- $rules := list "ownNamespace" "apiKey" "server" "databases" "variables" "labels" "proxyBudget" "templateNames" -}}
+{{- $rules := list "ownNamespace" "apiKey" "server" "databases" "variables" "labels" "proxyBudget" "templateNames" "resources" "isolation" -}}
 {{- $lines := list -}}
 {{- range $rules -}}
 {{- with include (printf "v6-node.faults.%s" .) $ | trim }}{{ $lines = append $lines . }}{{ end -}}
@@ -96,5 +96,30 @@ proxy.podDisruptionBudget.minAvailable {{ int .podDisruptionBudget.minAvailable 
 {{- if not (regexMatch "^[A-Za-z0-9][-._A-Za-z0-9]*\\.j2$" $name) }}
 jobs.templates: {{ $name | quote }} is not the name of a template; use letters, digits, dots, dashes and underscores, and end it in .j2, for example job.yaml.j2.
 {{- end -}}
+{{- end -}}
+{{- end }}
+
+{{/* Kubernetes would refuse each job only when it is made. */}}
+{{- define "v6-node.faults.resources" -}}
+{{- $resources := .Values.jobs.resources -}}
+{{- $limit := include "v6-node.bytes" (dig "limits" "memory" "" $resources | toString) -}}
+{{- $request := include "v6-node.bytes" (dig "requests" "memory" "" $resources | toString) -}}
+{{- if and $limit $request (lt (float64 $limit) (float64 $request)) }}
+jobs.resources.limits.memory {{ $resources.limits.memory | quote }} is less than jobs.resources.requests.memory {{ $resources.requests.memory | quote }}; raise the limit or lower the request.
+{{- end -}}
+{{- end }}
+
+{{/* The bytes of a memory quantity, or nothing if it is not one of the usual kind. */}}
+{{- define "v6-node.bytes" -}}
+{{- if regexMatch "^[0-9]+(\\.[0-9]+)?(Ki|Mi|Gi|Ti|k|M|G|T)?$" . -}}
+{{- $unit := regexFind "(Ki|Mi|Gi|Ti|k|M|G|T)$" . -}}
+{{- $factors := dict "" 1.0 "Ki" 1024.0 "Mi" 1048576.0 "Gi" 1073741824.0 "Ti" 1099511627776.0 "k" 1e3 "M" 1e6 "G" 1e9 "T" 1e12 -}}
+{{- printf "%f" (mulf (trimSuffix $unit . | float64) (get $factors $unit)) -}}
+{{- end -}}
+{{- end }}
+
+{{- define "v6-node.faults.isolation" -}}
+{{- if lt (include "v6-node.seconds" .Values.isolation.recheckEvery | int) 60 }}
+isolation.recheckEvery {{ .Values.isolation.recheckEvery | quote }} is less than a minute; a check takes some seconds and a pod, so choose 60s or more.
 {{- end -}}
 {{- end }}
