@@ -45,7 +45,7 @@ def up(seed: int | None) -> bool:
         cluster = clusters.ensure()
         kubectl = Kubectl(cluster.kubeconfig)
     with programme.stage("images of the node and of the algorithm"):
-        images = image_builder.ensure_loaded(cluster, ["v6-node", "average"])
+        images = image_builder.ensure_loaded(cluster, ["v6-node", "v6-node-diagnostics", "average"])
     if remains(kubectl):
         with programme.stage("an earlier demo is removed"):
             remove(kubectl)
@@ -86,7 +86,7 @@ def settle(
         namespace = f"v6-demo-{name.lower()}"
         file = FOLDER / "data" / f"hospital-{name.lower()}.csv"
         count = write_patients(file, f"{seed}-{name}")
-        values = values_for(account, server.url, server.port, images["v6-node"].ref)
+        values = values_for(account, server.url, server.port, images["v6-node"].ref, images["v6-node-diagnostics"].ref)
         node = Node(kubectl, collaboration, account, namespace, values, folder=FOLDER, owner=OWNER)
         node.create_namespace()
         values["node"]["databases"] = [_database(cluster, kubectl, namespace, file, images["average"].ref)]

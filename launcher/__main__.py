@@ -8,10 +8,12 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.console import Console
 
 from launcher import logs
 from launcher.config import ConfigError, NodeConfig, read_api_key
 from launcher.invariants import InvariantError
+from launcher.isolationreport import NoAnswer, ask, show
 from launcher.node import run_node
 from launcher.session import LoginRefused
 from launcher.templates import TemplateError
@@ -53,6 +55,21 @@ def run(
         for sentence in refusals:
             log.critical(sentence)
         sys.exit(1)
+
+
+@app.command()
+def check_isolation(
+    url: Annotated[str, typer.Option(help="Address of the launcher's status.")] = "http://127.0.0.1:8081",
+) -> None:
+    """Have the running launcher try every way out now; exit with 1 unless all are shut."""
+    try:
+        report = ask(url)
+    except NoAnswer as error:
+        typer.echo(str(error), err=True)
+        raise typer.Exit(1) from None
+    # Not as wide as a terminal that isn't there: a line in a pod's log is not wrapped.
+    show(report, Console(width=120))
+    raise typer.Exit(0 if report["passed"] else 1)
 
 
 def _sentences(error: BaseException) -> list[str]:

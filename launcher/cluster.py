@@ -1,14 +1,19 @@
 """Kubernetes as the reconciler needs it: the runs' Jobs and pods, kept current by watches; create, logs, delete."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
 
 from launcher.diagnosis import CONTAINER
 from launcher.kubeapi import APPLY, ApiRefusal, KubeApi, Tree
 from launcher.logtail import HeadAndTail
-from launcher.mirror import Mirror
+from launcher.mirror import RUN_ID, Mirror, name, run_id
+from launcher.networkpolicies import selecting
+from launcher.runs import PREFIX
 
 FIELD_MANAGER = "v6-node-launcher"
+CHECK_LABEL = f"{PREFIX}/check"
+_LONGEST_MESSAGE = 1024  # of an Event: the API server refuses more
 
 
 class Cluster:
@@ -25,14 +30,30 @@ class Cluster:
         self._api = api
         self.on_change: Callable[[int], None] = lambda run_id: None
         """Told the id of a run whenever its Job or pod changed."""
+        self.on_policy_change: Callable[[str], None] = lambda policy: None
+        """Told the name of a NetworkPolicy whenever it changed."""
+        self._namespace = namespace
         self._core = f"/api/v1/namespaces/{namespace}"
         self._jobs_path = f"/apis/batch/v1/namespaces/{namespace}/jobs"
         self._policies_path = f"/apis/networking.k8s.io/v1/namespaces/{namespace}/networkpolicies"
-        self._jobs = Mirror(api, self._jobs_path, self._changed)
-        self._pods = Mirror(api, f"{self._core}/pods", self._changed)
+        self._jobs = Mirror(api, self._jobs_path, self._changed, key=run_id, selector=RUN_ID)
+        self._pods = Mirror(api, f"{self._core}/pods", self._changed, key=run_id, selector=RUN_ID)
+        self._policies = Mirror(api, self._policies_path, self._policies_changed, key=name)
 
     def _changed(self, run_id: int) -> None:
         self.on_change(run_id)
+
+    def _policies_changed(self, policy: str) -> None:
+        self.on_policy_change(policy)
+
+    @property
+    def policies(self) -> list[Tree]:
+        """The NetworkPolicies of the namespace."""
+        return list(self._policies.seen.values())
+
+    def selecting(self, labels: Mapping[str, str]) -> set[str]:
+        """The names of the NetworkPolicies that select a pod with these labels."""
+        return selecting(self.policies, labels)
 
     def job(self, run_id: int) -> Tree | None:
         """The Job of a run, as last seen."""
@@ -53,14 +74,15 @@ class Cluster:
         return sorted(self._jobs.seen)
 
     async def first_look(self) -> None:
-        """Return once it is known what Jobs and pods exist."""
-        await asyncio.gather(self._jobs.current.wait(), self._pods.current.wait())
+        """Return once it is known what Jobs, pods and NetworkPolicies exist."""
+        await asyncio.gather(*(mirror.current.wait() for mirror in (self._jobs, self._pods, self._policies)))
 
     async def watch(self) -> None:
         """Keep what is known current, for ever."""
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._jobs.follow())
             tasks.create_task(self._pods.follow())
+            tasks.create_task(self._policies.follow())
 
     async def read_job(self, name: str) -> Tree | None:
         """The Job of that name, asked of the API server now."""
@@ -123,6 +145,44 @@ class Cluster:
         }
         query = {"fieldManager": FIELD_MANAGER, "force": "true"}
         await self._api.call("PATCH", f"{self._policies_path}/{policy}", query, wanted, content_type=APPLY)
+
+    async def create_check(self, manifest: Tree) -> Tree:
+        """Create the Job of an isolation check."""
+        return await self._api.call("POST", self._jobs_path, body=manifest)
+
+    async def look_at_check(self, name: str) -> tuple[Tree, Tree | None]:
+        """The Job of an isolation check and its pod, asked of the API server now."""
+        job = await self._api.call("GET", f"{self._jobs_path}/{name}")
+        query = {"labelSelector": f"{CHECK_LABEL},batch.kubernetes.io/job-name={name}"}
+        pods = (await self._api.call("GET", f"{self._core}/pods", query))["items"]
+        return job, pods[0] if pods else None
+
+    async def delete_checks(self) -> None:
+        """Delete the Jobs of all isolation checks."""
+        for job in (await self._api.call("GET", self._jobs_path, {"labelSelector": CHECK_LABEL}))["items"]:
+            await self.delete_job(job)
+
+    async def announce(self, pod: str, *, good: bool, reason: str, message: str) -> None:
+        """Record an Event of a pod, for `kubectl describe` and `kubectl get events`."""
+        now = datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+        event = {
+            "apiVersion": "v1",
+            "kind": "Event",
+            "metadata": {"generateName": f"{pod}-", "namespace": self._namespace},
+            "involvedObject": {"apiVersion": "v1", "kind": "Pod", "name": pod, "namespace": self._namespace},
+            "type": "Normal" if good else "Warning",
+            "reason": reason,
+            "message": message[:_LONGEST_MESSAGE],
+            "source": {"component": FIELD_MANAGER},
+            "firstTimestamp": now,
+            "lastTimestamp": now,
+            "count": 1,
+        }
+        await self._api.call("POST", f"{self._core}/events", body=event)
+
+    async def version(self) -> str:
+        """The version of the cluster."""
+        return str((await self._api.call("GET", "/version")).get("gitVersion"))
 
     async def service_account_uid(self, name: str) -> str:
         """The uid of a service account of this namespace."""

@@ -1,10 +1,11 @@
 """From a run to the Job that executes it: the facts gathered, the template rendered, the result checked."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
 from launcher.algorithmenv import PROXY_HOST, TMP_PATH, data_path, environment, requested, secret_environment
+from launcher.cluster import CHECK_LABEL
 from launcher.config import Jobs, NodeConfig
 from launcher.destinations import Destinations
 from launcher.invariants import check
@@ -32,7 +33,6 @@ GRANTED = "granted"
 """The value of every label that opens a way."""
 NOBODY = Identity(server="", node_id=0, name="", organization_id=0, collaboration_id=0)
 """Who the node is before it logged in: enough to rehearse."""
-CHECK_LABEL = f"{PREFIX}/check"
 CHECK = Run(
     id=0,
     task_id=0,
@@ -60,6 +60,7 @@ class Launch:
         identity: who the node is.
         owner_uid: uid of the algorithms' service account, which owns every Job.
         destinations: looks up what algorithms may reach.
+        selecting: names the NetworkPolicies that select a pod with given labels.
     """
 
     def __init__(
@@ -71,6 +72,7 @@ class Launch:
         *,
         owner_uid: str,
         destinations: Destinations,
+        selecting: Callable[[Mapping[str, str]], set[str]],
     ) -> None:
         self._config = config
         self._templates = templates
@@ -78,6 +80,7 @@ class Launch:
         self._identity = identity
         self._owner_uid = owner_uid
         self._destinations = destinations
+        self._selecting = selecting
 
     async def manifest(self, run: Run) -> dict[str, Any]:
         """The checked manifest of a run's Job.

@@ -1,9 +1,10 @@
-"""The objects of one kind that belong to runs, kept current: listed, then watched, listed again when a watch breaks."""
+"""The objects of one kind, kept current: listed, then watched, listed again when a watch breaks."""
 
 import asyncio
 import json
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
+from typing import Generic, TypeVar
 
 from launcher.kubeapi import ApiRefusal, ClusterUnavailable, KubeApi, Tree
 from launcher.runs import PREFIX
@@ -15,27 +16,35 @@ _FIRST_DELAY, _LONGEST_DELAY = 0.2, 30.0
 # The API server ends a watch after so many seconds, so that a dead connection does not go unnoticed for ever.
 _WATCH_SECONDS = 300
 
+Key = TypeVar("Key", bound=Hashable)
 
-class Mirror:
-    """What objects of a kind there are, by run id.
+
+class Mirror(Generic[Key]):
+    """What objects of a kind there are, by a key.
 
     Args:
         api: the API server.
         path: of the collection, e.g. `/apis/batch/v1/namespaces/x/jobs`.
-        changed: told the run id of every object that came, changed or went.
+        changed: told the key of every object that came, changed or went.
+        key: what an object is known by, e.g. `run_id`.
+        selector: which labels objects have; empty for all.
     """
 
-    def __init__(self, api: KubeApi, path: str, changed: Callable[[int], None]) -> None:
-        self.seen: dict[int, Tree] = {}
+    def __init__(
+        self, api: KubeApi, path: str, changed: Callable[[Key], None], *, key: Callable[[Tree], Key], selector: str = ""
+    ) -> None:
+        self.seen: dict[Key, Tree] = {}
         self.current = asyncio.Event()
         self._api = api
         self._path = path
         self._changed = changed
+        self._key = key
+        self._query = {"labelSelector": selector} if selector else {}
 
     def keep(self, item: Tree) -> Tree:
         """Take note of an object, and return it."""
         item["metadata"].pop("managedFields", None)
-        self.seen[_run_id(item)] = item
+        self.seen[self._key(item)] = item
         return item
 
     async def follow(self) -> None:
@@ -53,27 +62,22 @@ class Mirror:
                 delay = min(delay * 2, _LONGEST_DELAY)
 
     async def _list(self) -> str:
-        before = {run_id: item["metadata"]["uid"] for run_id, item in self.seen.items()}
-        listing = await self._api.call("GET", self._path, {"labelSelector": RUN_ID})
-        found = {_run_id(item): item for item in sorted(listing["items"], key=_created)}
-        for run_id, uid in before.items():
+        before = {key: item["metadata"]["uid"] for key, item in self.seen.items()}
+        listing = await self._api.call("GET", self._path, self._query)
+        found = {self._key(item): item for item in sorted(listing["items"], key=_created)}
+        for key, uid in before.items():
             # Only what was known before the list was asked for can be said to be gone by it.
-            if run_id not in found and _uid(self.seen.get(run_id)) == uid:
-                del self.seen[run_id]
+            if key not in found and _uid(self.seen.get(key)) == uid:
+                del self.seen[key]
         for item in found.values():
             self.keep(item)
         self.current.set()
-        for run_id in before.keys() | found.keys():
-            self._changed(run_id)
+        for key in before.keys() | found.keys():
+            self._changed(key)
         return str(listing["metadata"]["resourceVersion"])
 
     async def _watch_from(self, version: str) -> None:
-        query = {
-            "labelSelector": RUN_ID,
-            "resourceVersion": version,
-            "watch": "true",
-            "timeoutSeconds": _WATCH_SECONDS,
-        }
+        query = {**self._query, "resourceVersion": version, "watch": "true", "timeoutSeconds": _WATCH_SECONDS}
         async for line in self._api.lines(self._path, query):
             event = json.loads(line)
             if event["type"] == "ERROR":  # e.g. 410 Gone: the version is too old
@@ -81,19 +85,25 @@ class Mirror:
             self._apply(event["type"], event["object"])
 
     def _apply(self, kind: str, item: Tree) -> None:
-        run_id = _run_id(item)
+        key = self._key(item)
         if kind == "DELETED":
             # What took its place may have been seen already.
-            if _uid(self.seen.get(run_id)) == _uid(item):
-                del self.seen[run_id]
+            if _uid(self.seen.get(key)) == _uid(item):
+                del self.seen[key]
         else:
             self.keep(item)
-        self._changed(run_id)
+        self._changed(key)
 
 
-def _run_id(item: Tree) -> int:
+def run_id(item: Tree) -> int:
+    """The run that an object belongs to, by its label; -1 if that is no number."""
     text = item["metadata"]["labels"][RUN_ID]
     return int(text) if text.isdecimal() else -1
+
+
+def name(item: Tree) -> str:
+    """The name of an object."""
+    return str(item["metadata"]["name"])
 
 
 def _uid(item: Tree | None) -> str | None:

@@ -2,10 +2,12 @@
 
 import asyncio
 import logging
+import os
 import signal
 from collections.abc import Awaitable, Callable
+from functools import partial
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import aiohttp
 from prometheus_client import Gauge
@@ -13,13 +15,16 @@ from prometheus_client import Gauge
 from launcher.cluster import Cluster
 from launcher.config import NodeConfig
 from launcher.destinations import Destinations
+from launcher.gate import Gate
+from launcher.isolationcheck import IsolationCheck
 from launcher.kubeapi import ApiRefusal, ClusterUnavailable, KubeApi
 from launcher.launch import NOBODY, Launch
+from launcher.networkpolicies import rules
 from launcher.reconciler import Reconciler
 from launcher.session import ServerRefusal, ServerUnavailable
 from launcher.session.rest import backoff
 from launcher.session.v4 import V4Session
-from launcher.status import serve_status
+from launcher.status import Status
 from launcher.taskfiles import TaskFiles
 from launcher.templates import JobTemplates
 
@@ -50,8 +55,9 @@ async def run_node(config: NodeConfig, api_key: str, tasks: Path, overrides: Pat
     main = asyncio.current_task()
     assert main is not None
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, main.cancel)
-    waits_for: list[str] = ["the API server"]
-    status = await serve_status(lambda: waits_for[0] if waits_for else None)
+    status = Status()
+    status.waived = config.kubernetes.jobs.waive
+    await status.serve()
     api = KubeApi()
     try:
         async with aiohttp.ClientSession() as http, asyncio.TaskGroup() as background:
@@ -62,25 +68,51 @@ async def run_node(config: NodeConfig, api_key: str, tasks: Path, overrides: Pat
             owner_uid = await _patiently(lambda: cluster.service_account_uid(account))
 
             templates = JobTemplates(SHIPPED_TEMPLATES, overrides)
-            destinations = Destinations(config, cluster)
-            Launch(
-                config, templates, TaskFiles(tasks, NOBODY), NOBODY, owner_uid=owner_uid, destinations=destinations
-            ).rehearse()
-            waits_for.clear()
+            launch_for = partial(
+                Launch,
+                config,
+                templates,
+                owner_uid=owner_uid,
+                destinations=Destinations(config, cluster),
+                selecting=cluster.selecting,
+            )
+            launch_for(TaskFiles(tasks, NOBODY), NOBODY).rehearse()
+            status.waits_for = None
 
             session = V4Session(http, config.node, api_key)
             ONLINE.set_function(lambda: session.online)
             await _patiently(session.open)
             files = TaskFiles(tasks, session.identity)
-            launch = Launch(config, templates, files, session.identity, owner_uid=owner_uid, destinations=destinations)
+            launch = launch_for(files, session.identity)
+
+            check = IsolationCheck(config, api, cluster, files, launch)
+            await _patiently(check.clean_up)
+            gate = Gate(
+                config.kubernetes.isolation,
+                check.run,
+                lambda: what_a_pass_is_valid_for(config, cluster, templates),
+                tasks / "isolation.json",
+                lambda good, reason: _announce(cluster, good, reason),
+            )
+            status.gate = gate
             reconciler = Reconciler(
-                session, cluster, files, launch, config.kubernetes.jobs, share_logs=config.node.share_algorithm_logs
+                session,
+                cluster,
+                files,
+                launch,
+                config.kubernetes.jobs,
+                share_logs=config.node.share_algorithm_logs,
+                may_start=lambda: gate.is_open,
             )
             cluster.on_change = reconciler.changed
+            cluster.on_policy_change = gate.policies_changed
+            if config.kubernetes.isolation.onFailure == "kill":
+                gate.on_close = lambda: reconciler.killed(None, "The node ended it: its isolation does not hold.")
             reconciler.recover()
+            background.create_task(gate.keep())
             background.create_task(_sweep(files, reconciler, config.kubernetes.jobs.tmpRetentionHours))
             try:
-                await session.stay_connected(reconciler)
+                await _be_online_while_isolated(session, gate, reconciler)
             finally:
                 log.info("stopping: no more runs are taken, running ones go on")
                 await session.close()
@@ -88,8 +120,49 @@ async def run_node(config: NodeConfig, api_key: str, tasks: Path, overrides: Pat
     except asyncio.CancelledError:
         log.info("stopped")
     finally:
-        await status.cleanup()
+        await status.close()
         await api.close()
+
+
+async def _be_online_while_isolated(session: V4Session, gate: Gate, reconciler: Reconciler) -> None:
+    """Connect when the gate opens, disconnect when it shuts, for ever: to be connected is to be online."""
+    while True:
+        await gate.opened()
+        connected = asyncio.create_task(session.stay_connected(reconciler))
+        shut = asyncio.create_task(gate.closed())
+        try:
+            await asyncio.wait({connected, shut}, return_when=asyncio.FIRST_COMPLETED)
+            if connected.done():
+                connected.result()
+            log.warning("offline: the isolation does not hold")
+        finally:
+            connected.cancel()
+            shut.cancel()
+            await session.close()
+
+
+async def what_a_pass_is_valid_for(config: NodeConfig, cluster: Cluster, templates: JobTemplates) -> list[Any]:
+    """Everything that algorithms' isolation depends on and that this node can know of."""
+    kept = [destination.policy for place in config.kubernetes.databases for destination in place.reach]
+    return [
+        config.kubernetes.model_dump(),
+        templates.texts(),
+        rules(cluster.policies, kept),
+        await cluster.version(),
+    ]
+
+
+async def _announce(cluster: Cluster, good: bool, reason: str) -> None:
+    sentence = "The isolation of algorithms was checked and holds." if good else reason
+    try:
+        await cluster.announce(
+            os.environ.get("POD_NAME", "v6-node-launcher-0"),
+            good=good,
+            reason="IsolationHolds" if good else "IsolationFailed",
+            message=sentence,
+        )
+    except (ClusterUnavailable, ApiRefusal) as error:
+        log.warning("an Event can't be recorded", extra={"fields": {"reason": str(error)}})
 
 
 async def _patiently(call: Callable[[], Awaitable[T]]) -> T:

@@ -36,6 +36,7 @@ class _Entry:
     run: Run | None = None
     active_reported: bool = False
     killed: bool = False
+    killed_because: str = ""
 
 
 class Reconciler:
@@ -48,10 +49,19 @@ class Reconciler:
         launch: makes the Jobs' manifests.
         jobs: limits of what is passed on.
         share_logs: whether the algorithm's log goes to the server.
+        may_start: whether runs may be started now; what runs already is looked after in any case.
     """
 
     def __init__(
-        self, session: Session, cluster: Cluster, files: TaskFiles, launch: Launch, jobs: Jobs, *, share_logs: bool
+        self,
+        session: Session,
+        cluster: Cluster,
+        files: TaskFiles,
+        launch: Launch,
+        jobs: Jobs,
+        *,
+        share_logs: bool,
+        may_start: Callable[[], bool],
     ) -> None:
         self._session = session
         self._cluster = cluster
@@ -59,6 +69,7 @@ class Reconciler:
         self._launch = launch
         self._jobs = jobs
         self._share_logs = share_logs
+        self._may_start = may_start
         self._entries: dict[int, _Entry] = {}
         self._steps: dict[Step, Callable[[Run, _Entry], Awaitable[bool]]] = {
             Step.START: self._start,
@@ -94,11 +105,12 @@ class Reconciler:
             entry.server, entry.run = ServerState.OPEN, run
         self._look_at(run.id for run in runs)
 
-    def killed(self, run_ids: list[int] | None) -> None:
-        """End these runs, or all (None)."""
+    def killed(self, run_ids: list[int] | None, reason: str = "") -> None:
+        """End these runs, or all (None); the reason is for the researcher."""
         known = self._entries.keys()
         for run_id in set(known) if run_ids is None else known & set(run_ids):
             self._entries[run_id].killed = True
+            self._entries[run_id].killed_because = reason
             self._queue.add(run_id)
 
     def recover(self) -> None:
@@ -138,6 +150,8 @@ class Reconciler:
             killed=entry.killed,
         )
         log.debug(step.name, extra={"fields": {"run": run_id}})
+        if step is Step.START and not self._may_start():
+            return False
         if entry.run and (act := self._steps.get(step)):
             return await act(entry.run, entry)
         match step:
@@ -215,7 +229,9 @@ class Reconciler:
         return await self._deliver(run, entry, Outcome(RunStatus.UNKNOWN_ERROR, VANISHED), b"", "")
 
     async def _report_killed(self, run: Run, entry: _Entry) -> bool:
-        return await self._deliver(run, entry, Outcome(RunStatus.KILLED), b"", await self._read_log(run))
+        return await self._deliver(
+            run, entry, Outcome(RunStatus.KILLED, entry.killed_because), b"", await self._read_log(run)
+        )
 
     async def _read_log(self, run: Run) -> str:
         pod = self._cluster.pod(run.id)

@@ -1,36 +1,79 @@
-"""What Kubernetes and Prometheus ask the launcher: is it alive, is it ready, is it online, what did it deliver."""
+"""What is asked of the launcher: is it alive, ready, online, what did it deliver, and are its algorithms isolated."""
 
-from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
 
 from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
+if TYPE_CHECKING:  # the gate's check itself needs the port below
+    from launcher.gate import Gate
+
 PORT = 8081
 
 
-async def serve_status(ready: Callable[[], str | None], port: int = PORT) -> web.AppRunner:
-    """Answer `/healthz`, `/readyz` and `/metrics` until the returned runner is cleaned up.
+class Status:
+    """What the launcher answers to Kubernetes, Prometheus and `helm test`.
 
     Ready is not online: an outage of the server is not a fault of this pod. `v6_node_online` in the metrics tells.
-
-    Args:
-        ready: what the node still waits for, or None when it is ready.
-        port: where to listen.
     """
 
-    async def healthz(_: web.Request) -> web.Response:
+    def __init__(self) -> None:
+        self.waits_for: str | None = "the API server"
+        """What the node still waits for; None when it is ready."""
+        self.gate: Gate | None = None
+        """The gate, as soon as there is one."""
+        self.waived: tuple[str, ...] = ()
+        """The rules for jobs that the site gave up."""
+        app = web.Application()
+        app.add_routes(
+            [
+                web.get("/healthz", self._healthz),
+                web.get("/readyz", self._readyz),
+                web.get("/metrics", self._metrics),
+                web.get("/isolation", self._isolation),
+                web.post("/isolation", self._check_isolation),
+            ]
+        )
+        self._runner = web.AppRunner(app, access_log=None)
+
+    async def serve(self, port: int = PORT) -> list[Any]:
+        """Answer until `close`; returns the addresses where."""
+        await self._runner.setup()
+        await web.TCPSite(self._runner, port=port).start()
+        return self._runner.addresses
+
+    async def close(self) -> None:
+        """Answer no more."""
+        await self._runner.cleanup()
+
+    async def _healthz(self, _: web.Request) -> web.Response:
         return web.Response(text="alive\n")
 
-    async def readyz(_: web.Request) -> web.Response:
-        waits_for = ready()
-        return web.Response(text=f"{waits_for or 'ready'}\n", status=503 if waits_for else 200)
+    async def _readyz(self, _: web.Request) -> web.Response:
+        return web.Response(text=f"{self.waits_for or 'ready'}\n", status=503 if self.waits_for else 200)
 
-    async def metrics(_: web.Request) -> web.Response:
+    async def _metrics(self, _: web.Request) -> web.Response:
         return web.Response(body=generate_latest(), headers={"Content-Type": CONTENT_TYPE_LATEST})
 
-    app = web.Application()
-    app.add_routes([web.get("/healthz", healthz), web.get("/readyz", readyz), web.get("/metrics", metrics)])
-    runner = web.AppRunner(app, access_log=None)
-    await runner.setup()
-    await web.TCPSite(runner, port=port).start()
-    return runner
+    async def _isolation(self, _: web.Request) -> web.Response:
+        if self.gate is None:
+            return web.json_response({"reason": f"The node waits for {self.waits_for or 'the server'}."}, status=503)
+        return web.json_response(self._table(self.gate))
+
+    async def _check_isolation(self, request: web.Request) -> web.Response:
+        if self.gate is not None:
+            await self.gate.check_now()
+        return await self._isolation(request)
+
+    def _table(self, gate: "Gate") -> dict[str, Any]:
+        at = gate.checked_at
+        return {
+            "passed": gate.verdict.passed,
+            "open": gate.is_open,
+            "reason": gate.verdict.reason,
+            "checked_at": at and datetime.fromtimestamp(at, UTC).isoformat(timespec="seconds"),
+            "accepted": gate.verdict.accepted,
+            "waived": self.waived,
+            "rows": gate.verdict.rows,
+        }

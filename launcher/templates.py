@@ -145,6 +145,12 @@ class JobTemplates:
         del self._environment.globals["lipsum"]
         self._environment.filters["merge"] = merge
 
+    def texts(self) -> dict[str, str]:
+        """Every template, the administrator's and the shipped ones, by name."""
+        loader = self._environment.loader
+        assert loader is not None
+        return {name: loader.get_source(self._environment, name)[0] for name in loader.list_templates()}
+
     def render(self, name: str, context: Context) -> dict[str, Any]:
         """The manifest that template `name` makes of `context`.
 

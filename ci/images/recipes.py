@@ -58,6 +58,7 @@ RECIPES = {
         Recipe("v6-node", REPOSITORY / "ci" / "images" / "v6-node" / "Dockerfile", REPOSITORY),
         Recipe("average", ALGORITHMS / "average" / "Dockerfile", ALGORITHMS),
         Recipe("behave", ALGORITHMS / "behave" / "Dockerfile", ALGORITHMS),
+        Recipe("v6-node-diagnostics", ALGORITHMS / "diagnostics" / "Dockerfile", ALGORITHMS),
     )
 }
 

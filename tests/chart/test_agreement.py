@@ -10,7 +10,7 @@ from aiohttp.test_utils import TestClient, TestServer
 from launcher.__main__ import app
 from launcher.config import Jobs, NodeSection
 from launcher.status import PORT as LAUNCHER_STATUS_PORT
-from launcher.status import serve_status
+from launcher.status import Status
 from proxy import __main__ as proxy_program
 from proxy.app import status_application
 from tests.chart.rendering import CHART, MINIMAL, case, named, pods, render
@@ -35,16 +35,18 @@ def _probed(role: str) -> set[str]:
 
 async def test_the_launcher_answers_its_probes():
     assert _ports("launcher") == {"status": LAUNCHER_STATUS_PORT}
-    runner = await serve_status(lambda: None, port=0)
+    status = Status()
+    status.waits_for = None
+    addresses = await status.serve(port=0)
     try:
         async with aiohttp.ClientSession() as session:
             # Port 0 is another port on each address family.
-            port = next(address[1] for address in runner.addresses if ":" not in address[0])
+            port = next(address[1] for address in addresses if ":" not in address[0])
             for path in _probed("launcher"):
                 async with session.get(f"http://127.0.0.1:{port}{path}") as answer:
                     assert answer.status == 200, path
     finally:
-        await runner.cleanup()
+        await status.close()
 
 
 async def test_the_proxy_answers_its_probes():

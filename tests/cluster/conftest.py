@@ -39,7 +39,7 @@ def kubectl(cluster: Cluster) -> Kubectl:
 
 @pytest.fixture(scope="session")
 def images(cluster: Cluster) -> dict[str, Image]:
-    return image_builder.ensure_loaded(cluster, ["v6-node", "average", "behave"])
+    return image_builder.ensure_loaded(cluster, ["v6-node", "v6-node-diagnostics", "average", "behave"])
 
 
 @pytest.fixture(scope="session")

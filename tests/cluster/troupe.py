@@ -48,7 +48,14 @@ class Troupe:
         """
         server = self.federation.server
         account = account or collaboration.nodes[0]
-        values = values_for(account, server.url, port or server.port, self.images["v6-node"].ref, **keys)
+        values = values_for(
+            account,
+            server.url,
+            port or server.port,
+            self.images["v6-node"].ref,
+            self.images["v6-node-diagnostics"].ref,
+            **keys,
+        )
         name = f"v6-test-{secrets.token_hex(3)}"
         owner = owner_of_this_process()
         node = Node(self.kubectl, collaboration, account, name, values, folder=self._folder, owner=owner)

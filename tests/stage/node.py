@@ -18,10 +18,14 @@ from tests.stage.waiting import wait_until
 CHART = Path(__file__).parents[2] / "charts" / "v6-node"
 RELEASE = "v6-node"
 ONLINE_SECONDS = 120.0
+# Hosts beyond the cluster: the local cluster's stand-in for the internet; elsewhere addresses that pods there reach.
+INTERNET = tuple(os.environ.get("V6_NODE_TEST_INTERNET", "203.0.113.10").split(","))
 LAUNCHER = "v6-node-launcher-0"
 
 
-def values_for(account: NodeAccount, server_url: str, port: int, image: str, **node: Any) -> dict[str, Any]:
+def values_for(
+    account: NodeAccount, server_url: str, port: int, image: str, diagnostics: str, **node: Any
+) -> dict[str, Any]:
     """Make the chart's values for a node of a server on this stage.
 
     Args:
@@ -29,14 +33,20 @@ def values_for(account: NodeAccount, server_url: str, port: int, image: str, **n
         server_url: scheme and host of the server.
         port: its port.
         image: reference of the node's image, which the cluster has already.
+        diagnostics: that of the diagnostics algorithm's.
         node: further keys of the section `node`, such as `databases`.
     """
-    repository, _, tag = image.rpartition(":")
     return {
         "node": {"api_key": account.api_key, "server_url": server_url, "port": port, "api_path": "/api", **node},
-        "image": {"repository": repository, "tag": tag, "pullPolicy": "IfNotPresent"},
+        "image": _image(image),
+        "isolation": {"image": _image(diagnostics), "outside": list(INTERNET)},
         "taskVolume": {"size": "1Gi"},
     }
+
+
+def _image(reference: str) -> dict[str, str]:
+    repository, _, tag = reference.rpartition(":")
+    return {"repository": repository, "tag": tag, "pullPolicy": "IfNotPresent"}
 
 
 class Node:

@@ -34,6 +34,7 @@ class World:
         self.exit_code = 0
         self.calls = 0
         self.incarnation = 0
+        self.may_start = True
         self.kill_at = None  # (number of the call, whether its effect still happens)
         self.reconciler = None
 
@@ -165,7 +166,9 @@ def start(world):
     """A new launcher process: it finds what is there, and hears from the server what is open."""
     files = TaskFiles(world.folder, IDENTITY)
     session = FakeSession(world)
-    world.reconciler = Reconciler(session, FakeCluster(world), files, FakeLaunch(), Jobs(), share_logs=True)
+    world.reconciler = Reconciler(
+        session, FakeCluster(world), files, FakeLaunch(), Jobs(), share_logs=True, may_start=lambda: world.may_start
+    )
     world.reconciler.recover()
     world.reconciler.open_runs([run for run in world.runs.values() if run.id not in session.closed])
 

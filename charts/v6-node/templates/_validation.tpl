@@ -62,7 +62,7 @@ node.algorithm_env: {{ $name | quote }} can't be a variable of an algorithm; use
 {{- end -}}
 {{- range $component := list "launcher" "proxy" -}}
 {{- range $index, $variable := (get $.Values $component).extraEnv -}}
-{{- if regexMatch "^(V6_NODE_.*|POD_NAME)$" $variable.name }}
+{{- if regexMatch "^(V6_NODE_.*|POD_NAME|POD_IPS|HOST_IPS)$" $variable.name }}
 {{ $component }}.extraEnv[{{ $index }}].name {{ $variable.name | quote }} is set by the chart itself; choose another name, or leave it out.
 {{- end -}}
 {{- end -}}

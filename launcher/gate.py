@@ -1,0 +1,184 @@
+"""The gate: the node is online, and starts runs, only while its algorithms are known to be isolated.
+
+A NetworkPolicy that nobody enforces is a promise. So the isolation is tried: at the start, now and then, when asked,
+and as soon as any NetworkPolicy of the namespace changes. A pass is remembered on the task volume together with what it
+is valid for, so that a restarted launcher need not try again.
+"""
+
+import asyncio
+import hashlib
+import json
+import logging
+import time
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+from prometheus_client import Gauge
+
+from launcher.config import IsolationSection
+from launcher.isolationcheck import NotRunnable, Verdict
+
+log = logging.getLogger(__name__)
+
+PASSED = Gauge("v6_node_isolation_passed", "Whether the last check of the isolation passed.")
+CHECKED = Gauge("v6_node_isolation_check_timestamp_seconds", "When the isolation was checked last.")
+
+_FIRST_RETRY, _LONGEST_RETRY = 5.0, 60.0
+_SETTLE = 1.0  # seconds in which further changes of policies join the check of the first
+
+NEVER = Verdict(False, "The isolation was not checked yet.")
+
+
+class Gate:
+    """Decides whether runs may start, and lets others wait for that.
+
+    Args:
+        settings: of the chart's values.
+        check: carries a check out.
+        state: what a pass is valid for.
+        memory: file that remembers the last pass.
+        announce: tells the cluster what happened: whether the gate is open, and a sentence.
+    """
+
+    def __init__(
+        self,
+        settings: IsolationSection,
+        check: Callable[[], Awaitable[Verdict]],
+        state: Callable[[], Awaitable[Any]],
+        memory: Path,
+        announce: Callable[[bool, str], Awaitable[None]],
+    ) -> None:
+        self._settings = settings
+        self._check = check
+        self._state = state
+        self._memory = memory
+        self._announce = announce
+        self._opened, self._closed = asyncio.Event(), asyncio.Event()
+        self._closed.set()
+        self._wake = asyncio.Event()
+        self._checking = asyncio.Lock()
+        self._checked_state = ""
+        self._told: tuple[bool, str] | None = None
+        self.verdict = NEVER
+        self.checked_at: float | None = None
+        self.on_close: Callable[[], None] = lambda: None
+        """Told when the gate shuts after it was open."""
+        if not settings.required:
+            log.warning("isolation.required is false: algorithms may reach whatever the cluster lets them")
+            self._open()
+
+    @property
+    def is_open(self) -> bool:
+        """Whether runs may start."""
+        return self._opened.is_set()
+
+    async def opened(self) -> None:
+        """Return as soon as runs may start."""
+        await self._opened.wait()
+
+    async def closed(self) -> None:
+        """Return as soon as runs may not start any more."""
+        await self._closed.wait()
+
+    def policies_changed(self, _: object = None) -> None:
+        """Have a look at whether what was checked is still so."""
+        self._wake.set()
+
+    async def keep(self) -> None:
+        """Check when it is time to, for ever."""
+        await self._recall()
+        failures = 0
+        while True:
+            if self.checked_at is None or not self.verdict.passed or self._due() <= 0:
+                await self.check_now()
+                failures = 0 if self.verdict.passed else failures + 1
+            retry = min(_FIRST_RETRY * 2 ** max(failures - 1, 0), _LONGEST_RETRY)
+            wait = self._due() if self.verdict.passed else retry
+            try:
+                async with asyncio.timeout(max(wait, 0.1)):
+                    await self._until_changed()
+            except TimeoutError:
+                continue
+            log.info("a NetworkPolicy changed: the isolation is checked again")
+            self.checked_at = None
+
+    async def check_now(self) -> Verdict:
+        """Check, open or shut the gate accordingly, and say so."""
+        async with self._checking:
+            state = await self._fingerprint()
+            start = time.monotonic()
+            try:
+                self.verdict = await self._check()
+            except NotRunnable as error:
+                self.verdict = Verdict(False, str(error))
+            self._checked_state, self.checked_at = state, time.time()
+            PASSED.set(self.verdict.passed)
+            CHECKED.set(self.checked_at)
+            await self._conclude(round(time.monotonic() - start, 1))
+            return self.verdict
+
+    async def _conclude(self, seconds: float) -> None:
+        verdict = self.verdict
+        fields = {"seconds": seconds, "probes": len(verdict.rows), "accepted": verdict.accepted}
+        if verdict.passed:
+            log.info("the isolation holds", extra={"fields": fields})
+            await asyncio.to_thread(self._remember)
+            self._open()
+        else:
+            log.error("the isolation does not hold", extra={"fields": {**fields, "reason": verdict.reason}})
+            await asyncio.to_thread(self._memory.unlink, True)
+            if self._settings.required:
+                self._shut()
+        if self._told != (told := (verdict.passed, verdict.reason)):
+            self._told = told
+            await self._announce(*told)
+
+    def _open(self) -> None:
+        self._closed.clear()
+        self._opened.set()
+
+    def _shut(self) -> None:
+        was_open = self.is_open
+        self._opened.clear()
+        self._closed.set()
+        if was_open:
+            self.on_close()
+
+    def _due(self) -> float:
+        """Seconds until the next regular check."""
+        return (self.checked_at or 0) + self._settings.recheckEvery - time.time()
+
+    async def _until_changed(self) -> None:
+        while True:
+            await self._wake.wait()
+            await asyncio.sleep(_SETTLE)
+            self._wake.clear()
+            if await self._fingerprint() != self._checked_state:
+                return
+
+    async def _fingerprint(self) -> str:
+        state = json.dumps(await self._state(), sort_keys=True, default=str)
+        return hashlib.sha256(state.encode()).hexdigest()
+
+    async def _recall(self) -> None:
+        """Open at once if a recent pass is still valid."""
+        try:
+            memory = json.loads(await asyncio.to_thread(self._memory.read_text))
+            state, at, rows = str(memory["state"]), float(memory["at"]), list(memory["rows"])
+        except (OSError, ValueError, TypeError, KeyError):
+            return
+        fresh = 0 <= time.time() - at < self._settings.recheckEvery
+        if fresh and state == await self._fingerprint():
+            self._checked_state, self.checked_at = state, at
+            self.verdict = Verdict(True, "", rows, list(memory.get("accepted") or ()))
+            PASSED.set(1)
+            CHECKED.set(at)
+            log.info("the isolation was checked before", extra={"fields": {"seconds_ago": round(time.time() - at)}})
+            self._open()
+
+    def _remember(self) -> None:
+        memory = {"state": self._checked_state, "at": self.checked_at, "rows": self.verdict.rows}
+        aside = self._memory.with_suffix(".new")
+        aside.write_text(json.dumps({**memory, "accepted": self.verdict.accepted}))
+        aside.rename(self._memory)

@@ -1,0 +1,171 @@
+"""One check of the isolation: the diagnostics algorithm, run like any other, tries every way out."""
+
+import asyncio
+import json
+import logging
+import secrets
+import time
+from dataclasses import dataclass, field
+from typing import Any
+
+from launcher.cluster import Cluster
+from launcher.config import NodeConfig
+from launcher.diagnosis import job_state, outcome
+from launcher.invariants import InvariantError
+from launcher.kubeapi import ApiRefusal, ClusterUnavailable, KubeApi, Tree
+from launcher.launch import CHECK, Launch
+from launcher.runs import JobState
+from launcher.surroundings import NoControl, surroundings, try_controls
+from launcher.taskfiles import OutputError, TaskFiles
+from launcher.templates import TemplateError
+from launcher.waysout import BY_NAME, OPEN, probes
+
+log = logging.getLogger(__name__)
+
+CAME_THROUGH = frozenset({"connected", "answered", "resolved", "present", "written"})
+"""What the diagnostics algorithm says of a way that is open."""
+_SHORTEST = 2.0
+_TIMES_CONTROL = 10
+_PATIENCE = 120.0
+_LOOK_EVERY = 0.2
+_MOST_BYTES = 2**20
+
+Row = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What a check says of the isolation."""
+
+    passed: bool
+    reason: str
+    """Why it did not pass; empty if it did."""
+    rows: list[Row] = field(default_factory=list)
+    """What was tried, and what happened."""
+    accepted: list[str] = field(default_factory=list)
+    """Ways that are open and that the site puts up with."""
+
+
+class NotRunnable(Exception):  # noqa: N818
+    """The check could not be carried out, so nothing is known of the isolation."""
+
+
+def judge(asked: list[Row], rows: list[Row], accept: tuple[str, ...]) -> Verdict:
+    """Decide whether the isolation holds.
+
+    Args:
+        asked: the probes that the algorithm was told to carry out.
+        rows: what it says of them.
+        accept: names of ways that the site puts up with.
+    """
+    wrong, accepted = [], []
+    if [row.get("name") for row in rows] != [probe["name"] for probe in asked]:
+        return Verdict(False, "The diagnostics algorithm did not carry out the probes that it was given.", rows)
+    for row in rows:
+        came_through = row["observed"] in CAME_THROUGH
+        if row["observed"] == "n/a" or came_through == (BY_NAME[row["name"]].expected == OPEN):
+            continue
+        if came_through and row["name"] in accept and BY_NAME[row["name"]].acceptable:
+            accepted.append(row["name"])
+        else:
+            wrong.append(_sentence(row))
+    return Verdict(not wrong, " ".join(wrong), rows, accepted)
+
+
+def _sentence(row: Row) -> str:
+    way = BY_NAME[row["name"]]
+    if way.expected == OPEN:
+        return f"Algorithms don't reach {way.what} ({way.name}, {row['target']}: {row['observed']})."
+    return f"Algorithms reach what they must not: {way.what} ({way.name}, {row['target']}: {row['observed']})."
+
+
+class IsolationCheck:
+    """Carries checks out.
+
+    Args:
+        config: the node's configuration.
+        api: the API server.
+        cluster: where the Job is made.
+        files: the task volume.
+        launch: makes the Job's manifest.
+    """
+
+    def __init__(self, config: NodeConfig, api: KubeApi, cluster: Cluster, files: TaskFiles, launch: Launch) -> None:
+        self._config = config
+        self._api = api
+        self._cluster = cluster
+        self._files = files
+        self._launch = launch
+
+    async def run(self) -> Verdict:
+        """Check, and leave nothing behind.
+
+        Raises:
+            NotRunnable: nothing can be said; the message tells why.
+        """
+        try:
+            here = await surroundings(self._config, self._api)
+            seconds = max(_SHORTEST, _TIMES_CONTROL * await try_controls(here))
+            asked = probes(here, seconds)
+            rows = await self._try(asked)
+        except (NoControl, OutputError, TemplateError, InvariantError) as error:
+            raise NotRunnable(str(error)) from error
+        except (ClusterUnavailable, ApiRefusal, OSError) as error:
+            raise NotRunnable(f"The isolation can't be checked: {error}") from error
+        return judge(asked, rows, self._config.kubernetes.isolation.accept)
+
+    async def clean_up(self) -> None:
+        """Remove what an earlier launcher's check left.
+
+        Raises:
+            ClusterUnavailable, ApiRefusal, OSError: something is left.
+        """
+        await self._cluster.delete_checks()
+        await asyncio.to_thread(self._files.remove, CHECK.id)
+
+    async def _try(self, asked: list[Row]) -> list[Row]:
+        task = {"method": "probe", "args": [asked], "kwargs": {}}
+        await self.clean_up()
+        await asyncio.to_thread(self._files.prepare, CHECK, json.dumps(task).encode(), "")
+        start = time.monotonic()
+        try:
+            manifest = await self._launch.check_manifest(f"isolation-check-{secrets.token_hex(4)}")
+            job = await self._cluster.create_check(manifest)
+            await self._ended(job["metadata"]["name"])
+            answer = await asyncio.to_thread(self._files.read_output, CHECK, _MOST_BYTES)
+        finally:
+            await self.clean_up()
+        log.debug("isolation tried", extra={"fields": {"seconds": round(time.monotonic() - start, 1)}})
+        return _rows(answer)
+
+    async def _ended(self, name: str) -> None:
+        """Wait for the algorithm's end.
+
+        Raises:
+            NotRunnable: it failed, or did not end in time.
+        """
+        pod: Tree | None = None
+        job: Tree = {"metadata": {}}
+        try:
+            async with asyncio.timeout(_PATIENCE):
+                while True:
+                    job, pod = await self._cluster.look_at_check(name)
+                    if job_state(job, pod) is JobState.FINISHED:
+                        break
+                    await asyncio.sleep(_LOOK_EVERY)
+        except TimeoutError:
+            waits = ((pod or {}).get("status", {}).get("conditions") or [{}])[0].get("message", "")
+            raise NotRunnable(
+                f"The diagnostics algorithm did not end within {_PATIENCE:.0f} seconds. {waits}".strip()
+            ) from None
+        end = outcome(job, pod)
+        if end and end.failed:
+            raise NotRunnable(f"The diagnostics algorithm failed. {end.sentence}")
+
+
+def _rows(answer: bytes) -> list[Row]:
+    try:
+        rows = json.loads(answer)
+        return [{**row, "observed": str(row["observed"])} for row in rows]
+    except (ValueError, TypeError, KeyError) as error:
+        raise NotRunnable("The diagnostics algorithm's answer is no table.") from error
