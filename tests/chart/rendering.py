@@ -71,9 +71,10 @@ def named(objects: list[Object], kind: str, name: str) -> Object:
 
 
 def pods(objects: list[Object]) -> dict[str, Object]:
-    """Pod templates by the role on their labels."""
+    """Pods and pod templates by the role on their labels."""
     templates = [one["spec"]["template"] for one in objects if one["kind"] in {"StatefulSet", "Deployment"}]
-    return {one["metadata"]["labels"]["v6-node.vantage6.ai/role"]: one for one in templates}
+    alone = [one for one in objects if one["kind"] == "Pod"]
+    return {one["metadata"]["labels"]["v6-node.vantage6.ai/role"]: one for one in [*templates, *alone]}
 
 
 def merged(values: Object, change: Object) -> Object:

@@ -46,8 +46,11 @@ def test_launcher_accepts_its_configuration(case_file: Path, helm: str, tmp_path
     assert [database.label for database in config.node.databases] == labels
     made = {one["metadata"]["name"] for one in objects if one["kind"] == "PersistentVolumeClaim"}
     for database in config.node.databases:
-        volume = config.kubernetes.place_of(database.label)
-        assert volume.claim == database.claim if database.claim else volume.claim in made
+        place = config.kubernetes.place_of(database.label)
+        if database.is_service:
+            assert place.reach
+        else:
+            assert place.claim == database.claim if database.claim else place.claim in made
 
 
 def test_every_setting_of_jobs_reaches_the_launcher(helm: str):
@@ -81,13 +84,17 @@ def test_names_are_the_documented_ones(helm: str):
         ("NetworkPolicy", "v6-node-algorithm"),
         ("NetworkPolicy", "v6-node-proxy"),
         ("NetworkPolicy", "v6-node-launcher"),
+        ("NetworkPolicy", "v6-node-test"),
+        ("Pod", "v6-node-test"),
     }
 
 
 def test_nothing_belongs_to_the_cluster_but_volumes_of_host_paths(case_file: Path):
     values = case(case_file)
     volumes = [one for one in render(values) if one["metadata"].get("namespace") != "hospital"]
-    on_host = [one for one in values["node"].get("databases", []) if "claim" not in one]
+    on_host = [
+        one for one in values["node"].get("databases", []) if one.get("uri", "")[:1] == "/" and "claim" not in one
+    ]
     assert [one["kind"] for one in volumes] == ["PersistentVolume"] * len(on_host)
     assert all(one["metadata"]["name"].startswith("v6-node-hospital-") for one in volumes)
 

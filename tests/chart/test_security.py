@@ -13,6 +13,7 @@ KEY = "11111111-2222-4333-8444-555555555555"
 # Everything a pod of the chart may say; the rest (hostNetwork, hostPID, sysctls, initContainers …) is not listed,
 # and so refused.
 POD = {
+    "activeDeadlineSeconds",
     "affinity",
     "automountServiceAccountToken",
     "containers",
@@ -20,6 +21,7 @@ POD = {
     "imagePullSecrets",
     "nodeSelector",
     "priorityClassName",
+    "restartPolicy",
     "securityContext",
     "serviceAccountName",
     "terminationGracePeriodSeconds",
@@ -63,7 +65,7 @@ def test_pods_keep_the_restricted_standard(case_file: Path):
                 "readOnlyRootFilesystem": True,
                 "capabilities": {"drop": ["ALL"]},
             }
-            assert all("hostPort" not in port for port in container["ports"])
+            assert all("hostPort" not in port for port in container.get("ports", []))
 
 
 def test_pods_have_requests_and_a_memory_limit(case_file: Path):
@@ -79,7 +81,7 @@ def test_only_the_launcher_has_a_token(case_file: Path):
         assert account["automountServiceAccountToken"] is False
     found = pods(objects)
     assert all(pod["spec"]["automountServiceAccountToken"] is False for pod in found.values())
-    assert "serviceAccountToken" not in str(found["proxy"])
+    assert [role for role, pod in found.items() if "serviceAccountToken" in str(pod)] == ["launcher"]
     [token] = [
         source["serviceAccountToken"]
         for volume in found["launcher"]["spec"]["volumes"]
@@ -92,7 +94,9 @@ def test_only_the_launcher_has_a_token(case_file: Path):
 def test_only_the_launcher_has_the_key(case_file: Path):
     found = pods(render(case(case_file)))
     assert [volume["name"] for volume in found["launcher"]["spec"]["volumes"] if "secret" in volume] == ["secrets"]
-    assert not [volume for volume in found["proxy"]["spec"]["volumes"] if "secret" in volume]
+    others = {role: pod for role, pod in found.items() if role != "launcher"}
+    assert "v6-node-secrets" not in str(others)
+    assert not [role for role, pod in others.items() for volume in pod["spec"]["volumes"] if "secret" in volume]
 
 
 def test_the_inline_key_is_in_the_secret_alone():
@@ -106,7 +110,7 @@ def test_the_inline_key_is_in_the_secret_alone():
 def test_an_existing_secret_is_not_touched(case_file: Path):
     values = case(case_file)
     if not values["node"].get("api_key"):
-        assert not [one for one in render(values) if one["kind"] == "Secret"]
+        assert "v6-node-secrets" not in [one["metadata"]["name"] for one in render(values) if one["kind"] == "Secret"]
 
 
 def test_the_launcher_may_do_exactly_this():
@@ -128,6 +132,10 @@ def test_the_launcher_may_do_exactly_this():
         ("", "pods", "watch"),
         ("", "pods/log", "get"),
         ("", "serviceaccounts", "get", "v6-node-algorithm"),
+        ("", "events", "create"),
+        ("networking.k8s.io", "networkpolicies", "list"),
+        ("networking.k8s.io", "networkpolicies", "watch"),
+        ("networking.k8s.io", "networkpolicies", "patch", "v6-node-database-registry-names"),
     }
 
 

@@ -1,5 +1,6 @@
 """values.yaml, its schema, the case that sets everything, and the chart's page agree with each other."""
 
+import itertools
 import json
 import re
 import subprocess
@@ -74,20 +75,24 @@ def test_every_definition_is_used():
 
 def test_every_key_of_values_has_a_comment():
     """A key of the chart has a comment right above it, or is a section whose keys all have one."""
+    above = {path: before.lstrip() for path, before in _keys_with_the_line_above()}
+    wanted = {key for key in _schema_keys() if "properties" not in _at(key)}
+    assert [key for key in wanted if not above[key].startswith("#")] == []
+
+
+def _keys_with_the_line_above() -> Iterator[tuple[str, str]]:
     lines = VALUES.splitlines()
-    wanted = {key.rsplit(".", 1)[-1] for key in _schema_keys() if "properties" not in _at(key)}
-    bare = [
-        f"{number}: {line.strip()}"
-        for number, line in enumerate(lines, 1)
-        if (key := re.match(r" *(\w+):", line)) and key[1] in wanted and not lines[number - 2].lstrip().startswith("#")
-    ]
-    assert bare == []
+    path: list[str] = []
+    for before, line in itertools.pairwise(lines):
+        if key := re.match(r"( *)([-\w]+):", line):
+            path = [*path[: len(key[1]) // 2], key[2]]
+            yield ".".join(path), before
 
 
 def _at(path: str) -> dict[str, Any]:
     schema = SCHEMA
     for key in path.split("."):
-        schema = schema["properties"][key]
+        schema = _resolved(schema["properties"][key])
     return schema
 
 

@@ -37,7 +37,7 @@ v6-node.vantage6.ai/database.{{ lower .label }}
 
 {{/* Whether a host is given by its address. */}}
 {{- define "v6-node.isAddress" -}}
-{{ or (regexMatch "^[0-9]+(\\.[0-9]+){3}$" .) (contains ":" .) }}
+{{ regexMatch "^([0-9]+(\\.[0-9]+){3}|[0-9a-fA-F]*:[0-9a-fA-F]*:[0-9a-fA-F:.]*)$" . }}
 {{- end }}
 
 {{/* The hostnames of the SSH tunnels, as a JSON list. */}}
