@@ -237,6 +237,8 @@ class KubernetesSection(Section):
     namespace: str
     release: str
     chart: str
+    image: str
+    """The launcher's own: another one may isolate otherwise, so the isolation is checked anew."""
     proxy: ProxyService
     algorithmServiceAccount: str
     imagePullSecrets: tuple[str, ...] = ()

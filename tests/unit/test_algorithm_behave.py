@@ -2,22 +2,19 @@
 
 import os
 import socket
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 
 import pytest
 
+from tests.unit.algorithm_module import imported
+
 
 @pytest.fixture
-def behave(monkeypatch: pytest.MonkeyPatch) -> Iterator[ModuleType]:
-    monkeypatch.syspath_prepend(Path(__file__).parents[1] / "algorithms" / "behave")
-    import behave  # noqa: PLC0415 - importable only now
-
-    yield behave
-    for name in [name for name in sys.modules if name.partition(".")[0] == "behave"]:
-        del sys.modules[name]
+def behave() -> Iterator[ModuleType]:
+    with imported("behave") as module:
+        yield module
 
 
 def test_crash_says_why_and_fails(behave: ModuleType, capsys: pytest.CaptureFixture[str]) -> None:

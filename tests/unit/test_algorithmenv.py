@@ -25,6 +25,7 @@ TREE = {
         "namespace": "hospital",
         "release": "node",
         "chart": "v6-node-0.1.0",
+        "image": "v6-node:1",
         "proxy": {"service": "v6-node-proxy", "port": 80},
         "algorithmServiceAccount": "v6-node-algorithm",
         "taskVolume": {"claim": "v6-node-tasks"},

@@ -17,6 +17,7 @@ GOOD = {
         "namespace": "hospital",
         "release": "node",
         "chart": "v6-node-0.1.0",
+        "image": "ghcr.io/vantage6/v6-node:0.1.0",
         "proxy": {"service": "v6-node-proxy", "port": 80},
         "algorithmServiceAccount": "v6-node-algorithm",
         "taskVolume": {"claim": "v6-node-tasks"},

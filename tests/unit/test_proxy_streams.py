@@ -195,6 +195,8 @@ kubernetes:
   namespace: n
   release: r
   chart: c
+  image: i
+  isolation: {{image: {{ref: d}}}}
   proxy: {{service: v6-node-proxy, port: 80}}
   algorithmServiceAccount: v6-node-algorithm
   taskVolume: {{claim: v6-node-tasks}}

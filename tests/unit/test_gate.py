@@ -1,0 +1,177 @@
+"""The gate: when runs may start, when the isolation is tried again, and what a restart remembers."""
+
+import asyncio
+import json
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from launcher import gate as module
+from launcher.config import DiagnosticsImage, IsolationSection
+from launcher.gate import Gate
+from launcher.isolationcheck import NotRunnable, Verdict
+
+HOLDS = Verdict(True, "", [{"name": "proxy"}], ["kubelet"])
+BROKEN = Verdict(False, "Algorithms reach the internet.")
+
+
+class Scene:
+    """A gate whose surroundings a test decides."""
+
+    def __init__(self, memory: Path, **settings: Any) -> None:
+        self.outcome: Verdict | Exception = HOLDS
+        self.state: dict[str, Any] = {"policies": 1}
+        self.checks = 0
+        self.said: list[tuple[bool, str]] = []
+        self.memory = memory
+        image = DiagnosticsImage(ref="diagnostics:1")
+        self.gate = Gate(IsolationSection(image=image, **settings), self.check, self.tell_state, memory, self.announce)
+
+    async def check(self) -> Verdict:
+        self.checks += 1
+        if isinstance(self.outcome, Exception):
+            raise self.outcome
+        return self.outcome
+
+    async def tell_state(self) -> dict[str, Any]:
+        return self.state
+
+    async def announce(self, good: bool, reason: str) -> None:
+        self.said.append((good, reason))
+
+
+@pytest.fixture(autouse=True)
+def _quickly(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_FIRST_RETRY", 0.01)
+    monkeypatch.setattr(module, "_LONGEST_RETRY", 0.02)
+    monkeypatch.setattr(module, "_SETTLE", 0.01)
+
+
+@pytest.fixture
+def memory(tmp_path: Path) -> Path:
+    return tmp_path / "isolation.json"
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    async with asyncio.timeout(5):
+        while not condition():
+            await asyncio.sleep(0.005)
+
+
+async def kept(scene: Scene, condition: Callable[[], bool]) -> None:
+    """Keep the gate until `condition` holds."""
+    task = asyncio.create_task(scene.gate.keep())
+    try:
+        await until(condition)
+    finally:
+        task.cancel()
+
+
+async def test_it_is_shut_until_a_check_passed(memory: Path) -> None:
+    scene = Scene(memory)
+    assert not scene.gate.is_open
+    scene.outcome = BROKEN
+    assert not (await scene.gate.check_now()).passed
+    assert not scene.gate.is_open
+    scene.outcome = HOLDS
+    await scene.gate.check_now()
+    assert scene.gate.is_open
+    assert scene.said == [(False, BROKEN.reason), (True, "")]
+
+
+async def test_a_check_that_cannot_be_carried_out_is_none_that_passed(memory: Path) -> None:
+    scene = Scene(memory)
+    scene.outcome = NotRunnable("The image can't be pulled.")
+    verdict = await scene.gate.check_now()
+    assert (verdict.passed, verdict.reason) == (False, "The image can't be pulled.")
+    assert not scene.gate.is_open
+
+
+async def test_it_tries_again_until_it_passes(memory: Path) -> None:
+    scene = Scene(memory)
+    scene.outcome = BROKEN
+    await kept(scene, lambda: scene.checks >= 3)
+    assert scene.said == [(False, BROKEN.reason)], "once for each change of mind"
+    scene.outcome = HOLDS
+    await kept(scene, lambda: scene.gate.is_open)
+
+
+async def test_a_changed_policy_is_tried_at_once_and_shuts_it(memory: Path) -> None:
+    scene = Scene(memory)
+    closed: list[bool] = []
+    scene.gate.on_close = lambda: closed.append(True)
+    task = asyncio.create_task(scene.gate.keep())
+    await asyncio.wait_for(scene.gate.opened(), 5)
+    scene.state, scene.outcome = {"policies": 2}, BROKEN
+    scene.gate.policies_changed()
+    await asyncio.wait_for(scene.gate.closed(), 5)
+    assert closed == [True]
+    assert not memory.exists(), "a restart must not remember a pass that is over"
+    scene.outcome = HOLDS
+    await asyncio.wait_for(scene.gate.opened(), 5)
+    task.cancel()
+
+
+async def test_an_event_that_changes_nothing_is_not_tried(memory: Path) -> None:
+    scene = Scene(memory)
+    task = asyncio.create_task(scene.gate.keep())
+    await asyncio.wait_for(scene.gate.opened(), 5)
+    scene.gate.policies_changed()
+    await asyncio.sleep(0.1)
+    assert scene.checks == 1
+    task.cancel()
+
+
+async def test_a_restart_reuses_a_recent_pass(memory: Path) -> None:
+    await Scene(memory).gate.check_now()
+    again = Scene(memory)
+    await kept(again, lambda: again.gate.is_open)
+    assert again.checks == 0
+    assert (again.gate.verdict.rows, again.gate.verdict.accepted) == (HOLDS.rows, HOLDS.accepted)
+
+
+async def test_a_restart_with_other_policies_checks_anew(memory: Path) -> None:
+    await Scene(memory).gate.check_now()
+    again = Scene(memory)
+    again.state = {"policies": 2}
+    await kept(again, lambda: again.gate.is_open)
+    assert again.checks == 1
+
+
+@pytest.mark.parametrize("age", [-3600.0, 7200.0], ids=["of the future", "too old"])
+async def test_a_pass_of_another_time_is_not_reused(memory: Path, age: float) -> None:
+    await Scene(memory).gate.check_now()
+    memory.write_text(json.dumps(json.loads(memory.read_text()) | {"at": time.time() - age}))
+    again = Scene(memory, recheckEvery=3600)
+    await kept(again, lambda: again.gate.is_open)
+    assert again.checks == 1
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{}", '{"state": 1, "at": "x", "rows": []}', "null"])
+async def test_a_broken_memory_is_none(memory: Path, text: str) -> None:
+    memory.write_text(text)
+    scene = Scene(memory)
+    await kept(scene, lambda: scene.gate.is_open)
+    assert scene.checks == 1
+
+
+async def test_where_it_is_not_required_it_is_open_and_says_what_it_sees(memory: Path, caplog: Any) -> None:
+    scene = Scene(memory, required=False)
+    assert scene.gate.is_open
+    assert "isolation.required is false" in caplog.text
+    scene.outcome = BROKEN
+    await scene.gate.check_now()
+    assert scene.gate.is_open
+    assert scene.said == [(False, BROKEN.reason)]
+
+
+async def test_a_regular_check_comes_when_it_is_due(memory: Path) -> None:
+    await Scene(memory).gate.check_now()
+    memory.write_text(json.dumps(json.loads(memory.read_text()) | {"at": time.time() - 59.5}))
+    scene = Scene(memory, recheckEvery=60)
+    await kept(scene, lambda: scene.gate.is_open)
+    assert scene.checks == 0
+    await kept(scene, lambda: scene.checks == 1)
