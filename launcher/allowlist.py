@@ -6,7 +6,9 @@ field that Kubernetes will have next year is refused too.
 
 import json
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+
+from launcher.rules import FIELDS, SHAPE
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,9 +19,28 @@ class Violation:
     """Where, as in `spec.template.spec.hostNetwork`."""
     sentence: str
     """What is wrong, why, and what to do."""
+    rule: str = ""
+    """Name of the rule that is broken, of `launcher.rules`; empty until the rule around it says."""
 
 
 Rule = Callable[[str, object], Iterator[Violation]]
+
+
+@dataclass(frozen=True, slots=True)
+class Named:
+    """A rule under its name. What a rule inside it found keeps the name that it has."""
+
+    name: str
+    rule: Rule
+
+    def __call__(self, path: str, value: object) -> Iterator[Violation]:
+        """What is wrong with the value."""
+        for violation in self.rule(path, value):
+            yield violation if violation.rule else replace(violation, rule=self.name)
+
+
+def _name_of(rule: object) -> str:
+    return rule.name if isinstance(rule, Named) else ""
 
 
 def same(one: object, other: object) -> bool:
@@ -35,9 +56,9 @@ def shown(value: object) -> str:
     return f": {text if len(text) <= 80 else text[:77] + '…'}"
 
 
-def refused(path: str, value: object, why: str, remedy: str) -> Violation:
+def refused(path: str, value: object, why: str, remedy: str, rule: str = "") -> Violation:
     """The violation of having `value` at `path`."""
-    return Violation(path, f"{path}{shown(value)} is not allowed ({why}); {remedy}.")
+    return Violation(path, f"{path}{shown(value)} is not allowed ({why}); {remedy}.", rule)
 
 
 def exactly(expected: object, why: str, remedy: str | None = None) -> Rule:
@@ -70,19 +91,19 @@ def anything(path: str, value: object) -> Iterator[Violation]:
 def text(path: str, value: object) -> Iterator[Violation]:
     """Text that is not empty."""
     if not isinstance(value, str) or not value:
-        yield refused(path, value, "it must be text", "write it as text")
+        yield refused(path, value, "it must be text", "write it as text", SHAPE)
 
 
 def text_or_empty(path: str, value: object) -> Iterator[Violation]:
     """Text, which may be empty."""
     if not isinstance(value, str):
-        yield refused(path, value, "it must be text", "put it in quotes")
+        yield refused(path, value, "it must be text", "put it in quotes", SHAPE)
 
 
 def truth(path: str, value: object) -> Iterator[Violation]:
     """True or false."""
     if not isinstance(value, bool):
-        yield refused(path, value, "it must be true or false", "write it without quotes")
+        yield refused(path, value, "it must be true or false", "write it without quotes", SHAPE)
 
 
 def at_least(minimum: int, why: str) -> Rule:
@@ -100,7 +121,7 @@ def each(item: Rule) -> Rule:
 
     def rule(path: str, value: object) -> Iterator[Violation]:
         if not isinstance(value, list):
-            yield refused(path, value, "it must be a list", "write it as a list")
+            yield refused(path, value, "it must be a list", "write it as a list", SHAPE)
             return
         for index, member in enumerate(value):
             yield from item(f"{path}[{index}]", member)
@@ -123,26 +144,32 @@ def single(item: Rule, why: str) -> Rule:
 def fields(
     required: Mapping[str, Rule],
     optional: Mapping[str, Rule] | None = None,
+    *,
     reasons: Mapping[str, str] | None = None,
     unknown: str = "it is not among the fields that a job may set",
     missing: str = "set it as the shipped template does",
+    closed_by: str = FIELDS,
 ) -> Rule:
-    """A mapping with these fields and no others; `reasons` says of well-known others why they are not allowed."""
+    """A mapping with these fields and no others; `reasons` says of well-known others why they are not allowed.
+
+    `closed_by` names the rule that another field breaks.
+    """
     known = {**required, **(optional or {})}
 
     def rule(path: str, value: object) -> Iterator[Violation]:
         if not isinstance(value, dict):
-            yield refused(path, value, "it must be a mapping", "write it as a mapping")
+            yield refused(path, value, "it must be a mapping", "write it as a mapping", SHAPE)
             return
         for name in required:
             if name not in value:
-                yield Violation(below(path, name), f"{below(path, name)} is missing; {missing}.")
+                sentence = f"{below(path, name)} is missing; {missing}."
+                yield Violation(below(path, name), sentence, _name_of(known[name]))
         for name, content in value.items():
             if name in known:
                 yield from known[name](below(path, name), content)
             else:
                 why = (reasons or {}).get(name, unknown)
-                yield refused(below(path, name), content, why, "remove it from the template")
+                yield refused(below(path, name), content, why, "remove it from the template", closed_by)
 
     return rule
 
@@ -152,7 +179,7 @@ def names(expected: Mapping[str, str], reserved: tuple[str, ...], why: str) -> R
 
     def rule(path: str, value: object) -> Iterator[Violation]:
         if not isinstance(value, dict):
-            yield refused(path, value, "it must be a mapping", "write it as a mapping")
+            yield refused(path, value, "it must be a mapping", "write it as a mapping", SHAPE)
             return
         for key, content in expected.items():
             if key not in value:

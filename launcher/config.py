@@ -10,7 +10,9 @@ from pathlib import Path, PurePosixPath
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from launcher.rules import WAIVABLE
 
 LABEL = r"^[A-Za-z]([A-Za-z0-9_]*[A-Za-z0-9])?$"
 VARIABLE = re.compile(r"^[A-Za-z_][A-Za-z0-9_]*$")
@@ -179,6 +181,12 @@ class Caps(Section):
     activeDeadlineSeconds: int | None = None
 
 
+def _waivable(name: str) -> str:
+    if name not in WAIVABLE:
+        raise ValueError(f"it is no rule that can be waived; choose from {', '.join(WAIVABLE)}")
+    return name
+
+
 class Jobs(Section):
     """What every algorithm's Job gets."""
 
@@ -197,7 +205,7 @@ class Jobs(Section):
     maxLogBytes: Annotated[int, Field(ge=1024)] = 8 * 2**20
     tmpRetentionHours: Annotated[float, Field(ge=0)] = 168
     extraImages: tuple[str, ...] = ()
-    waive: tuple[str, ...] = ()
+    waive: tuple[Annotated[str, AfterValidator(_waivable)], ...] = ()
     caps: Caps = Caps()
 
 

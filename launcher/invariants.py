@@ -1,16 +1,19 @@
 """What every job keeps, whatever its template says: checked on the parsed manifest before anything is created.
 
-The rules are tables, here for the Job and in `launcher.podrules` and `launcher.mountrules` for its pod. They are an
-allow-list: a field that no table names is refused by its path. What the fields mean:
-https://kubernetes.io/docs/reference/kubernetes-api/workload-resources/job-v1/.
+The rules are tables, here for the Job and in `launcher.podrules`, `launcher.containerrules` and `launcher.mountrules`
+for its pod; `launcher.rules` has their names. They are an allow-list: a field that no table names is refused by its
+path. What the fields mean: https://kubernetes.io/docs/reference/kubernetes-api/workload-resources/job-v1/.
 """
 
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from launcher.allowlist import Rule, Violation, exactly, fields, names, single
+from launcher.allowlist import Named, Rule, Violation, below, exactly, fields, names, refused, single
+from launcher.containerrules import announcements
 from launcher.jobcontext import Context
 from launcher.mountrules import mount_violations
-from launcher.podrules import announcements, pod
+from launcher.podrules import pod
+from launcher.rules import MOUNTS, NETWORK, ONCE, OWNERSHIP, SHAPE
 from launcher.runs import PREFIX
 
 OURS = f"{PREFIX}/"
@@ -42,11 +45,14 @@ POD_FAILURE_POLICY = {
         {"action": "FailJob", "onExitCodes": {"containerName": "algorithm", "operator": "NotIn", "values": [0]}},
     ]
 }
-ONCE = "a run is executed once"
+EXECUTED_ONCE = "a run is executed once"
 REASON_STAYS = "nothing is executed twice, and the reason of a failure stays on the Job"
 ONE_JOB = "a template makes exactly one batch/v1 Job"
 LABEL_TAKEN = "Services, NetworkPolicies and the node choose pods by it"
 ANNOTATION_TAKEN = "the node or other software acts on it"
+
+Selecting = Callable[[Mapping[str, str]], set[str]]
+"""Names the NetworkPolicies of the namespace that select a pod with given labels."""
 
 
 class InvariantError(ValueError):
@@ -57,63 +63,97 @@ class InvariantError(ValueError):
         self.violations = broken
 
 
-def check(manifest: dict[str, Any], context: Context) -> None:
+def check(manifest: dict[str, Any], context: Context, selecting: Selecting) -> None:
     """Check a manifest that was rendered from `context`.
 
     Raises:
         InvariantError: it breaks a rule.
     """
-    if broken := violations(manifest, context):
+    if broken := violations(manifest, context, selecting):
         raise InvariantError(broken)
 
 
-def violations(manifest: dict[str, Any], context: Context) -> list[Violation]:
-    """Everything that a manifest breaks. What connects its parts is looked at when each part by itself is right."""
-    broken = list(_job(context)("", manifest))
+def violations(manifest: dict[str, Any], context: Context, selecting: Selecting) -> list[Violation]:
+    """Everything that a manifest breaks and that is not waived.
+
+    What connects its parts is looked at when each part by itself is right.
+    """
+    waived = context.profile.waived
+    broken = [violation for violation in _job(context)("", manifest) if violation.rule not in waived]
     if not broken:
         spec = manifest["spec"]["template"]["spec"]
-        broken = [*mount_violations(spec, context), *announcements(spec, context)]
+        connections = [*announcements(spec, context), *_policies(manifest, context, selecting)]
+        if MOUNTS not in waived:
+            connections += mount_violations(spec, context)
+        broken = [violation for violation in connections if violation.rule not in waived]
     return broken
+
+
+def _policies(manifest: dict[str, Any], context: Context, selecting: Selecting) -> Iterator[Violation]:
+    """Policies add up: no label beside our own may be one that a policy selects."""
+    labels = manifest["spec"]["template"]["metadata"]["labels"]
+    earned = {**context.run.labels, **context.isolation.labels}
+    if more := selecting(labels) - selecting(earned):
+        others = [key for key in labels if key not in earned]
+        guilty = [key for key in others if selecting({**earned, key: labels[key]}) - selecting(earned)] or others
+        path = below("spec.template.metadata.labels", guilty[0])
+        why = f"the NetworkPolicy {min(more)} selects pods by it"
+        yield refused(path, labels[guilty[0]], why, "remove the label, or have the policy select other pods", NETWORK)
 
 
 def _job(context: Context) -> Rule:
     """Whose a job is, and that it is one and runs once."""
+    return Named(
+        SHAPE,
+        fields(
+            required={
+                "apiVersion": Named(OWNERSHIP, exactly("batch/v1", ONE_JOB)),
+                "kind": Named(OWNERSHIP, exactly("Job", ONE_JOB)),
+                "metadata": Named(OWNERSHIP, _metadata(context)),
+                "spec": Named(ONCE, _spec(context)),
+            },
+            closed_by=OWNERSHIP,
+        ),
+    )
+
+
+def _metadata(context: Context) -> Rule:
     run, node = context.run, context.node
     return fields(
         required={
-            "apiVersion": exactly("batch/v1", ONE_JOB),
-            "kind": exactly("Job", ONE_JOB),
-            "metadata": fields(
-                required={
-                    "name": exactly(run.name, "a run's job has the run's name"),
-                    "namespace": exactly(node.namespace, "jobs live in the node's namespace"),
-                    "labels": names(run.labels, RESERVED_LABELS, LABEL_TAKEN),
-                    "annotations": names(run.annotations, RESERVED_ANNOTATIONS, ANNOTATION_TAKEN),
-                    "ownerReferences": single(
-                        exactly(dict(node.owner), "uninstalling the node ends its jobs"), "a job has one owner"
-                    ),
-                },
-                reasons={"finalizers": "it would keep the job from being deleted", "generateName": ONCE},
+            "name": exactly(run.name, "a run's job has the run's name"),
+            "namespace": exactly(node.namespace, "jobs live in the node's namespace"),
+            "labels": names(run.labels, RESERVED_LABELS, LABEL_TAKEN),
+            "annotations": names(run.annotations, RESERVED_ANNOTATIONS, ANNOTATION_TAKEN),
+            "ownerReferences": single(
+                exactly(dict(node.owner), "uninstalling the node ends its jobs"), "a job has one owner"
             ),
-            "spec": fields(
-                required={
-                    "backoffLimit": exactly(0, ONCE),
-                    "podFailurePolicy": exactly(POD_FAILURE_POLICY, REASON_STAYS),
-                    "template": fields(required={"metadata": _pod_metadata(context), "spec": pod(context)}),
-                },
-                optional={
-                    "completions": exactly(1, ONCE),
-                    "parallelism": exactly(1, ONCE),
-                    "completionMode": exactly("NonIndexed", ONCE),
-                    "podReplacementPolicy": exactly("Failed", REASON_STAYS),
-                    "suspend": exactly(False, "a suspended job never starts"),
-                },
-                reasons={
-                    "activeDeadlineSeconds": "on the Job it deletes the pod and its log; the pod's spec has one",
-                    "ttlSecondsAfterFinished": "the launcher deletes a job when the server has its result",
-                },
-            ),
-        }
+        },
+        reasons={"finalizers": "it would keep the job from being deleted", "generateName": EXECUTED_ONCE},
+        closed_by=OWNERSHIP,
+    )
+
+
+def _spec(context: Context) -> Rule:
+    pod_template = fields(required={"metadata": Named(NETWORK, _pod_metadata(context)), "spec": pod(context)})
+    return fields(
+        required={
+            "backoffLimit": exactly(0, EXECUTED_ONCE),
+            "podFailurePolicy": exactly(POD_FAILURE_POLICY, REASON_STAYS),
+            "template": Named(SHAPE, pod_template),
+        },
+        optional={
+            "completions": exactly(1, EXECUTED_ONCE),
+            "parallelism": exactly(1, EXECUTED_ONCE),
+            "completionMode": exactly("NonIndexed", EXECUTED_ONCE),
+            "podReplacementPolicy": exactly("Failed", REASON_STAYS),
+            "suspend": exactly(False, "a suspended job never starts"),
+        },
+        reasons={
+            "activeDeadlineSeconds": "on the Job it deletes the pod and its log; the pod's spec has one",
+            "ttlSecondsAfterFinished": "the launcher deletes a job when the server has its result",
+        },
+        closed_by=ONCE,
     )
 
 
@@ -124,4 +164,5 @@ def _pod_metadata(context: Context) -> Rule:
             "labels": names(labels, RESERVED_LABELS, LABEL_TAKEN),
             "annotations": names(context.run.annotations, RESERVED_ANNOTATIONS, ANNOTATION_TAKEN),
         },
+        closed_by=OWNERSHIP,
     )

@@ -1,6 +1,6 @@
 """From a run to the Job that executes it: the facts gathered, the template rendered, the result checked."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -8,7 +8,7 @@ from launcher.algorithmenv import PROXY_HOST, TMP_PATH, data_path, environment, 
 from launcher.cluster import CHECK_LABEL
 from launcher.config import Jobs, NodeConfig
 from launcher.destinations import Destinations
-from launcher.invariants import check
+from launcher.invariants import Selecting, check
 from launcher.jobcontext import (
     CollaborationFacts,
     Context,
@@ -72,7 +72,7 @@ class Launch:
         *,
         owner_uid: str,
         destinations: Destinations,
-        selecting: Callable[[Mapping[str, str]], set[str]],
+        selecting: Selecting,
     ) -> None:
         self._config = config
         self._templates = templates
@@ -118,7 +118,7 @@ class Launch:
 
     def _render(self, context: Context) -> dict[str, Any]:
         manifest = self._templates.render(TEMPLATE, context)
-        check(manifest, context)
+        check(manifest, context, self._selecting)
         return manifest
 
     def rehearse(self) -> None:

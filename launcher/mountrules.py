@@ -1,10 +1,11 @@
 """The rules for volumes: the run's own directories, the databases it asked for, scratch space, and nothing else."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from launcher.allowlist import Rule, Violation, each, exactly, fields, one_of, refused, text, truth
 from launcher.jobcontext import Context
+from launcher.rules import MOUNTS
 
 VOLUME_REASONS = {
     "hostPath": "an algorithm sees nothing of the machine",
@@ -73,30 +74,49 @@ def _claim(context: Context) -> Rule:
 def mount_violations(spec: dict[str, Any], context: Context) -> Iterator[Violation]:
     """Of the claims, only the run's own directories and its databases are mounted, each as it may be.
 
-    `spec` is a pod spec whose volumes and mounts by themselves are right.
+    `spec` is a pod spec whose containers and volumes by themselves are right.
     """
-    files = context.files
     claims = {
         volume["name"]: volume["persistentVolumeClaim"]["claimName"]
         for volume in spec["volumes"]
         if "persistentVolumeClaim" in volume
     }
+    for section in ("containers", "initContainers"):
+        for index, container in enumerate(spec.get(section, ())):
+            path = f"spec.template.spec.{section}[{index}].volumeMounts"
+            if container["name"] == "algorithm" and section == "containers":
+                yield from _algorithm_mounts(path, container["volumeMounts"], claims, context)
+            else:
+                yield from _companion_mounts(path, container["volumeMounts"], claims)
+
+
+def _algorithm_mounts(
+    path: str, mounts: list[dict[str, Any]], claims: Mapping[str, str], context: Context
+) -> Iterator[Violation]:
+    files = context.files
     writable = {(files.claim, files.data_sub_path), (files.claim, files.tmp_sub_path)}
     # A database in the task volume would show other runs' files.
     readable = {(database.claim, database.sub_path) for database in context.databases if database.claim != files.claim}
     output = False
-    for index, mount in enumerate(spec["containers"][0]["volumeMounts"]):
-        path = f"spec.template.spec.containers[0].volumeMounts[{index}]"
+    for index, mount in enumerate(mounts):
         if mount["name"] not in claims:
             continue
         part = (claims[mount["name"]], mount.get("subPath"))
+        where = f"{path}[{index}]"
         if part not in writable | readable:
-            yield refused(f"{path}.subPath", part[1], OTHER_CLAIM, "mount the parts that the shipped template mounts")
+            remedy = "mount the parts that the shipped template mounts"
+            yield refused(f"{where}.subPath", part[1], OTHER_CLAIM, remedy, MOUNTS)
         elif part in readable and mount.get("readOnly") is not True:
-            yield refused(f"{path}.readOnly", False, "databases are read-only", "set it to true")
+            yield refused(f"{where}.readOnly", False, "databases are read-only", "set it to true", MOUNTS)
         output |= part[1] == files.data_sub_path and mount["mountPath"] == files.data_mount_path
     if not output:
-        path = "spec.template.spec.containers[0].volumeMounts"
-        yield Violation(
-            path, f"{path} lacks the run's directory at {files.data_mount_path}; mount it, the output goes there."
-        )
+        sentence = f"{path} lacks the run's directory at {files.data_mount_path}; mount it, the output goes there."
+        yield Violation(path, sentence, MOUNTS)
+
+
+def _companion_mounts(path: str, mounts: list[dict[str, Any]], claims: Mapping[str, str]) -> Iterator[Violation]:
+    """Only scratch space: neither the run's files, with its token, nor databases."""
+    for index, mount in enumerate(mounts):
+        if mount["name"] in claims:
+            why = "the run's files and databases are the algorithm's alone"
+            yield refused(f"{path}[{index}].name", mount["name"], why, "mount an emptyDir", MOUNTS)

@@ -1,5 +1,6 @@
 """What the chart promises of its pods is what the programs in them do."""
 
+import json
 from typing import Any
 
 import aiohttp
@@ -8,7 +9,8 @@ import yaml
 from aiohttp.test_utils import TestClient, TestServer
 
 from launcher.__main__ import app
-from launcher.config import Jobs, NodeSection
+from launcher.config import Caps, Jobs, NodeSection
+from launcher.rules import WAIVABLE
 from launcher.status import PORT as LAUNCHER_STATUS_PORT
 from launcher.status import Status
 from proxy import __main__ as proxy_program
@@ -80,3 +82,10 @@ def test_the_launcher_gets_the_variables_it_reads():
 def test_the_launcher_knows_every_setting_and_no_other():
     assert set(VALUES["jobs"]) - {"templates"} == set(Jobs.model_fields)
     assert set(VALUES["node"]) - {"api_key"} == set(NodeSection.model_fields)
+
+
+def test_the_schema_knows_the_rules_that_can_be_waived():
+    schema = json.loads((CHART / "values.schema.json").read_text())
+    jobs = schema["properties"]["jobs"]["properties"]
+    assert jobs["waive"]["items"]["enum"] == list(WAIVABLE)
+    assert set(jobs["caps"]["properties"]) == set(Caps.model_fields)

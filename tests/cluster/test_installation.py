@@ -18,8 +18,10 @@ EXAMPLE = CHART.parents[1] / "values.example.yaml"
 
 @pytest.fixture(scope="module")
 def node(troupe: Troupe) -> Node:
-    database: dict[str, Any] = {"label": "Host_CSV", "type": "csv", "uri": "/srv/nothing.csv"}
-    return troupe.node(troupe.collaboration(), databases=[database]).start()
+    file: dict[str, Any] = {"label": "Host_CSV", "type": "csv", "uri": "/srv/nothing.csv"}
+    service: dict[str, Any] = {"label": "Registry", "type": "sql", "uri": "postgresql://registry.example.org/a"}
+    service["reach"] = [{"host": "registry.example.org", "port": 1}, {"host": "203.0.113.20", "port": 1}]
+    return troupe.node(troupe.collaboration(), databases=[file, service]).start()
 
 
 def documented(kind: str) -> list[str]:
@@ -27,7 +29,7 @@ def documented(kind: str) -> list[str]:
     rows = re.findall(r"^\| (.+?) \| (.+?) \|", (CHART / "README.md").read_text(), re.MULTILINE)
     names = [name for kinds, cell in rows if re.search(rf"\b{kind}\b", kinds) for name in re.findall(r"`(.+?)`", cell)]
     named = [name for name in names if "<namespace>" not in name]  # of the cluster, not of the namespace
-    return [name.replace("<label>", "host-csv").replace("<hash>", "[0-9a-f]{8}") for name in named]
+    return [name.replace("<label>", "[a-z-]+").replace("<hash>", "[0-9a-f]{8}") for name in named]
 
 
 @pytest.mark.parametrize(
@@ -76,7 +78,7 @@ def test_the_example_values_install_with_server_and_key_replaced(troupe: Troupe,
     ours = node.values
     values = yaml.safe_load(EXAMPLE.read_text())
     values["node"] |= {key: ours["node"][key] for key in ("server_url", "port")}
-    values["image"] = ours["image"]
+    values |= {"image": ours["image"], "isolation": ours["isolation"]}
     secret = values["existingSecret"]
     key = f"--from-literal=api_key={ours['node']['api_key']}"
     kubectl("create", "secret", "generic", secret, key, namespace=node.namespace)

@@ -9,42 +9,18 @@ import pytest
 
 from launcher.invariants import InvariantError, check, violations
 from launcher.jobcontext import Context, DatabaseMount
-from launcher.templates import JobTemplates
-from tests.unit.example_context import SHIPPED, context, profile
-
-GONE = object()
-POD = "spec.template.spec"
-BOX = f"{POD}.containers.0"
-OTHER_TOKEN = {"name": "t", "projected": {"sources": [{"serviceAccountToken": {"path": "t"}}]}}
-
-
-def rendered(facts: Context) -> dict[str, Any]:
-    return JobTemplates(SHIPPED, None).render("job.yaml.j2", facts)
-
-
-def changed(path: str, value: object, facts: Context | None = None) -> dict[str, Any]:
-    """The shipped job with `value` at a dotted path; a number is a list's index, + its end."""
-    manifest: Any = copy.deepcopy(rendered(facts or context()))
-    *way, last = re.split(r"\.(?![^<]*>)", path)
-    place = manifest
-    for step in way:
-        place = place[int(step) if step.isdigit() else step.strip("<>")]
-    last = last.strip("<>")
-    if value is GONE:
-        del place[int(last) if last.isdigit() else last]
-    elif last == "+":
-        place.append(value)
-    else:
-        place[int(last) if last.isdigit() else last] = value
-    return manifest
+from launcher.rules import RULES
+from tests.unit.broken_rules import BOX, CASES, POD, changed, nothing_selects, rendered
+from tests.unit.example_context import context, profile
 
 
 def refusal(manifest: dict[str, Any], facts: Context | None = None) -> str:
     """The one sentence that a manifest is refused with."""
     with pytest.raises(InvariantError) as caught:
-        check(manifest, facts or context())
+        check(manifest, facts or context(), nothing_selects)
     [violation] = caught.value.violations
     assert violation.path in violation.sentence
+    assert violation.rule in RULES
     assert str(caught.value) == violation.sentence
     assert re.fullmatch(r".*[;)] .*\.|.* is missing; .*\.|.*; .*\.", violation.sentence), "reason, then remedy"
     return violation.sentence
@@ -67,171 +43,10 @@ def test_the_shipped_job_keeps_every_rule() -> None:
         )
     )
     for facts in (context(), bare, rich):
-        assert violations(rendered(facts), facts) == []
+        assert violations(rendered(facts), facts, nothing_selects) == []
 
 
-@pytest.mark.parametrize(
-    ("path", "value", "says"),
-    [
-        # 1: whose it is
-        ("kind", "CronJob", 'kind: "CronJob" is not allowed .*exactly one batch/v1 Job.*; set it to "Job"'),
-        ("apiVersion", "batch/v1beta1", "apiVersion: .*exactly one batch/v1 Job"),
-        ("status", {}, "status is not allowed .*not among the fields"),
-        ("metadata.name", "run-13", 'metadata.name: "run-13" is not allowed .*; set it to "run-12"'),
-        ("metadata.name", GONE, "metadata.name is missing"),
-        ("metadata.namespace", "kube-system", 'metadata.namespace: .*; set it to "hospital-a"'),
-        ("metadata.generateName", "run-", "metadata.generateName: .*executed once"),
-        ("metadata.finalizers", ["x"], "metadata.finalizers is not allowed .*keep the job from being deleted"),
-        ("metadata.labels.<v6-node.vantage6.ai/run-id>", "13", r'metadata.labels\["v6-node.*run-id"\]: "13" .*"12"'),
-        ("metadata.labels.<v6-node.vantage6.ai/run-id>", 12, r'run-id"\]: 12 is not allowed'),
-        ("metadata.labels.<v6-node.vantage6.ai/run-id>", GONE, 'run-id"] is missing; set it to "12"'),
-        ("metadata.labels.<v6-node.vantage6.ai/role>", "proxy", "role.* choose pods by it"),
-        ("metadata.labels.team", True, "metadata.labels.team: true is not allowed .*put it in quotes"),
-        ("metadata.annotations.<v6-node.vantage6.ai/assigned-at>", "2020", "assigned-at.*recognises its jobs"),
-        ("metadata.annotations.<v6-node.vantage6.ai/x>", "2020", r"/x.*the node or other software acts on it"),
-        ("metadata.ownerReferences", GONE, "metadata.ownerReferences is missing"),
-        ("metadata.ownerReferences", [], "metadata.ownerReferences is not allowed .*one owner.*leave exactly one"),
-        ("metadata.ownerReferences.0.uid", "x", r"ownerReferences\[0\] is not allowed \(uninstalling the node ends"),
-        ("metadata.ownerReferences.+", {}, "one owner"),
-        # 2: no access to the API
-        (f"{POD}.automountServiceAccountToken", True, "automountServiceAccountToken: true .*cluster's API.*false"),
-        (f"{POD}.automountServiceAccountToken", 0, "automountServiceAccountToken: 0 "),
-        (f"{POD}.automountServiceAccountToken", GONE, "automountServiceAccountToken is missing"),
-        (f"{POD}.serviceAccountName", "v6-node-launcher", 'serviceAccountName: .*; set it to "v6-node-algorithm"'),
-        (f"{POD}.serviceAccount", "v6-node-launcher", "serviceAccount: .*old name"),
-        (f"{POD}.volumes.+", OTHER_TOKEN, r"volumes\[\d\].projected is not allowed \(it may hold a token"),
-        (f"{POD}.enableServiceLinks", True, "enableServiceLinks: true"),
-        # 3: nothing of the machine
-        (f"{POD}.hostNetwork", True, r"hostNetwork: true is not allowed \(.*machine\); remove it from the template"),
-        (f"{POD}.hostPID", True, "hostPID: true"),
-        (f"{POD}.hostIPC", True, "hostIPC: true"),
-        (f"{POD}.hostUsers", True, "hostUsers: true"),
-        (f"{POD}.shareProcessNamespace", True, "shareProcessNamespace: true"),
-        (f"{POD}.nodeName", "node-1", "nodeName: .*bypasses the scheduler"),
-        (f"{POD}.initContainers", [], "initContainers is not allowed .*approved image"),
-        (f"{POD}.ephemeralContainers", [], "ephemeralContainers is not allowed .*approved image"),
-        (f"{POD}.somethingNew", True, "somethingNew: true is not allowed .*not among the fields"),
-        (f"{POD}.securityContext.runAsUser", 0, "runAsUser: 0 is not allowed .*never as root.*above 0"),
-        (f"{POD}.securityContext.runAsUser", 1000, "runAsUser: 1000 .*set it to 65532"),
-        (f"{POD}.securityContext.runAsGroup", 0, "runAsGroup: 0 .*set it to 65532"),
-        (f"{POD}.securityContext.runAsNonRoot", False, "runAsNonRoot: false"),
-        (
-            f"{POD}.securityContext.supplementalGroups",
-            [0],
-            "supplementalGroups is not allowed .*values name the groups",
-        ),
-        (f"{POD}.securityContext.fsGroup", 65532, "fsGroup: 65532 .*change the owner of the databases' files"),
-        (f"{POD}.securityContext.sysctls", [{"name": "a", "value": "b"}], "sysctls is not allowed .*machine"),
-        (f"{POD}.securityContext.seccompProfile.type", "Unconfined", "seccompProfile.type: .*use RuntimeDefault or"),
-        (f"{POD}.securityContext.seccompProfile", GONE, "seccompProfile is missing"),
-        (f"{POD}.securityContext.seLinuxOptions", {"type": "spc_t"}, "seLinuxOptions.type: .*use container_t"),
-        (f"{POD}.securityContext.seLinuxOptions", {"user": "root"}, "seLinuxOptions.user: "),
-        (f"{POD}.securityContext.appArmorProfile", {"type": "Unconfined"}, "appArmorProfile.type: "),
-        (f"{BOX}.securityContext.privileged", True, "privileged: true .*remove it from the template"),
-        (f"{BOX}.securityContext.allowPrivilegeEscalation", True, "allowPrivilegeEscalation: true"),
-        (f"{BOX}.securityContext.readOnlyRootFilesystem", False, "readOnlyRootFilesystem: false .*set it to true"),
-        (f"{BOX}.securityContext.capabilities", {"drop": ["ALL"], "add": ["NET_RAW"]}, "capabilities is not allowed"),
-        (f"{BOX}.securityContext.runAsUser", 0, "runAsUser: 0 "),
-        (f"{BOX}.securityContext.runAsNonRoot", False, "runAsNonRoot: false"),
-        (f"{BOX}.securityContext.procMount", "Unmasked", "procMount: "),
-        (f"{BOX}.securityContext.seccompProfile", {"type": "Unconfined"}, "seccompProfile.type: "),
-        (f"{BOX}.ports", [{"containerPort": 1, "hostPort": 1}], "ports is not allowed .*nobody connects"),
-        (f"{BOX}.livenessProbe", {"httpGet": {"host": "x", "port": 1}}, "livenessProbe is not allowed .*would connect"),
-        (f"{BOX}.lifecycle", {}, "lifecycle is not allowed"),
-        (f"{BOX}.volumeDevices", [], "volumeDevices is not allowed"),
-        (f"{BOX}.stdin", True, "stdin: true"),
-        ("spec.template.metadata.annotations.<k8s.v1.cni.cncf.io/networks>", "x", "cncf.*other software acts on it"),
-        (
-            "spec.template.metadata.annotations.<container.apparmor.security.beta.kubernetes.io/algorithm>",
-            "unconfined",
-            "apparmor.*other software acts on it",
-        ),
-        ("spec.template.metadata.finalizers", ["x"], "finalizers is not allowed"),
-        # 4: isolation
-        ("spec.template.metadata.labels.<v6-node.vantage6.ai/role>", GONE, 'role"] is missing; set it to "algorithm"'),
-        ("spec.template.metadata.labels.<v6-node.vantage6.ai/role>", "proxy", 'role.*; set it to "algorithm"'),
-        ("spec.template.metadata.labels.<v6-node.vantage6.ai/database-x>", "true", "database-x.*choose pods by it"),
-        ("spec.template.metadata.labels.<app.kubernetes.io/component>", "proxy", "component.*choose pods by it"),
-        (f"{POD}.dnsPolicy", "ClusterFirst", 'dnsPolicy: "ClusterFirst" .*; set it to "None"'),
-        (f"{POD}.dnsPolicy", GONE, "dnsPolicy is missing"),
-        (f"{POD}.dnsConfig.nameservers.+", "8.8.8.8", "dnsConfig is not allowed .*resolves no names but"),
-        (f"{POD}.dnsConfig.searches", ["example.org"], "dnsConfig is not allowed"),
-        (f"{POD}.hostAliases.+", {"ip": "1.2.3.4", "hostnames": ["x"]}, "hostAliases is not allowed"),
-        (f"{POD}.hostAliases.0.ip", "1.2.3.4", "hostAliases is not allowed"),
-        (f"{POD}.subdomain", "x", "subdomain: "),
-        (f"{POD}.hostname", "x", "hostname: "),
-        (f"{BOX}.env.+", {"name": "KUBERNETES_PORT", "value": "x"}, r"env\[KUBERNETES_PORT\] must be blank"),
-        (f"{BOX}.env.4.name", "OTHER", r"env\[KUBERNETES_SERVICE_HOST\] must be blank"),
-        # 5: what is mounted
-        (f"{POD}.volumes.+", {"name": "h", "hostPath": {"path": "/"}}, r"hostPath is not allowed \(.*machine"),
-        (f"{POD}.volumes.+", {"name": "s", "secret": {"secretName": "v6-node-secrets"}}, "secret is not allowed"),
-        (f"{POD}.volumes.+", {"name": "c", "configMap": {"name": "v6-node-config"}}, "configMap is not allowed"),
-        (f"{POD}.volumes.+", {"name": "c", "csi": {"driver": "x"}}, "csi is not allowed"),
-        (f"{POD}.volumes.+", {"name": "c", "downwardAPI": {}}, "downwardAPI is not allowed"),
-        (f"{POD}.volumes.+", {"name": "c", "ephemeral": {}}, "ephemeral is not allowed"),
-        (f"{POD}.volumes.+", {"name": "c", "nfs": {"server": "x", "path": "/"}}, "nfs is not allowed"),
-        (f"{POD}.volumes.+", {"name": "c", "iscsi": {}}, "iscsi is not allowed .*not among the fields"),
-        (f"{POD}.volumes.+", {"name": "c"}, r"volumes\[\d\] has no source .*give it an emptyDir with a sizeLimit"),
-        (f"{POD}.volumes.+", {"name": "c", "emptyDir": {}}, "emptyDir.sizeLimit is missing"),
-        (
-            f"{POD}.volumes.+",
-            {"name": "c", "persistentVolumeClaim": {"claimName": "other"}},
-            'claimName: "other" is not allowed .*use v6-node-tasks or v6-node-database-default or registry-data',
-        ),
-        (f"{POD}.volumes.2.persistentVolumeClaim.readOnly", False, "readOnly: false .*databases are read-only"),
-        (f"{POD}.volumes.2.persistentVolumeClaim.readOnly", GONE, "readOnly: false .*databases are read-only"),
-        (f"{BOX}.volumeMounts.3.readOnly", False, r"volumeMounts\[3\].readOnly: false .*databases are read-only"),
-        (f"{BOX}.volumeMounts.3.readOnly", GONE, r"volumeMounts\[3\].readOnly: false .*databases are read-only"),
-        (f"{BOX}.volumeMounts.4.subPath", "2026", r"subPath: \"2026\" is not allowed .*databases that its task asked"),
-        (f"{BOX}.volumeMounts.4.subPath", GONE, "subPath: null is not allowed"),
-        (f"{BOX}.volumeMounts.2.subPath", "runs", 'subPath: "runs" is not allowed .*mounts the task volume'),
-        (f"{BOX}.volumeMounts.2.subPath", GONE, "subPath: null is not allowed"),
-        (f"{BOX}.volumeMounts.+", {"name": "task", "mountPath": "/all"}, r"volumeMounts\[6\].subPath: null"),
-        (f"{BOX}.volumeMounts.2.subPathExpr", "$(A)", "subPathExpr: .*must be seen in the manifest"),
-        (f"{BOX}.volumeMounts.2.mountPropagation", "Bidirectional", "mountPropagation: "),
-        (f"{BOX}.volumeMounts.1", GONE, "volumeMounts lacks the run's directory at /mnt/data; mount it"),
-        (f"{BOX}.volumeMounts.1.mountPath", "/mnt/other", "volumeMounts lacks the run's directory"),
-        (f"{BOX}.envFrom", [{"secretRef": {"name": "x"}}], "envFrom is not allowed .*Secrets"),
-        (
-            f"{BOX}.env.+",
-            {"name": "X", "valueFrom": {"secretKeyRef": {"name": "v6-node-secrets", "key": "api_key"}}},
-            r"env\[12\]\.valueFrom is not allowed .*none from Secrets",
-        ),
-        (f"{POD}.imagePullSecrets.+", {"name": "v6-node-secrets"}, r"imagePullSecrets\[1\].name: .*use registry"),
-        # 6: once, and with an end
-        ("spec.backoffLimit", 1, r"spec.backoffLimit: 1 is not allowed \(a run is executed once\); set it to 0"),
-        ("spec.backoffLimit", False, "spec.backoffLimit: false"),
-        ("spec.backoffLimit", GONE, "spec.backoffLimit is missing"),
-        ("spec.completions", 2, "spec.completions: 2"),
-        ("spec.parallelism", 2, "spec.parallelism: 2"),
-        ("spec.completionMode", "Indexed", "spec.completionMode: "),
-        ("spec.podReplacementPolicy", "TerminatingOrFailed", "spec.podReplacementPolicy: "),
-        ("spec.suspend", True, "spec.suspend: true .*never starts"),
-        ("spec.podFailurePolicy", GONE, "spec.podFailurePolicy is missing"),
-        ("spec.podFailurePolicy.rules.0.action", "Ignore", "spec.podFailurePolicy is not allowed .*executed twice"),
-        ("spec.activeDeadlineSeconds", 60, "spec.activeDeadlineSeconds: 60 .*deletes the pod and its log"),
-        ("spec.ttlSecondsAfterFinished", 0, "spec.ttlSecondsAfterFinished: 0 .*launcher deletes"),
-        (f"{POD}.restartPolicy", "OnFailure", 'restartPolicy: "OnFailure" .*; set it to "Never"'),
-        (f"{POD}.activeDeadlineSeconds", GONE, "activeDeadlineSeconds is missing"),
-        (f"{POD}.activeDeadlineSeconds", 0, "activeDeadlineSeconds: 0 .*every run has an end"),
-        (f"{POD}.activeDeadlineSeconds", True, "activeDeadlineSeconds: true"),
-        (f"{POD}.terminationGracePeriodSeconds", -1, "terminationGracePeriodSeconds: -1"),
-        # 7: resources
-        (f"{BOX}.resources", GONE, "resources is missing"),
-        (f"{BOX}.resources.limits", GONE, "limits is missing; set it, or jobs.resources in the chart's values"),
-        (f"{BOX}.resources.limits", {}, "limits.memory is missing; set it, or jobs.resources.limits in the chart's"),
-        (f"{BOX}.resources.requests", {"memory": "1Gi"}, "requests.cpu is missing"),
-        (f"{BOX}.resources.limits.<nvidia.com/gpu>", 1, r'limits\["nvidia.com/gpu"\]: 1 .*granted by jobs.resources'),
-        (f"{BOX}.resources.claims", [], "resources.claims is not allowed .*granted by"),
-        (f"{POD}.resourceClaims", [], "resourceClaims is not allowed .*granted by"),
-        # 8: the image
-        (f"{BOX}.image", "evil:1", 'image: "evil:1" is not allowed .*; set it to "ghcr.io/example/average:1"'),
-        (f"{BOX}.imagePullPolicy", "Never", "imagePullPolicy: .*IfNotPresent"),
-        (f"{BOX}.name", "main", "name: .*the log and the exit code"),
-        (f"{POD}.containers.+", {"name": "two"}, "containers is not allowed .*approved image.*leave exactly one"),
-        (f"{POD}.containers", [], "containers is not allowed"),
-    ],
-)
+@pytest.mark.parametrize(("path", "value", "says"), CASES)
 def test_a_broken_rule_is_refused_with_its_sentence(path: str, value: object, says: str) -> None:
     pattern = says if "\\" in says else re.escape(says).replace(r"\.\*", ".*")
     assert re.search(pattern, refusal(changed(path, value)))
@@ -257,13 +72,13 @@ def test_a_broken_rule_is_refused_with_its_sentence(path: str, value: object, sa
     ],
 )
 def test_what_a_template_may_change_is_let_through(path: str, value: object) -> None:
-    assert violations(changed(path, value), context()) == []
+    assert violations(changed(path, value), context(), nothing_selects) == []
 
 
 def test_a_granted_device_is_granted_in_that_number() -> None:
     resources = {"requests": {"cpu": 1, "memory": "1Gi"}, "limits": {"memory": "1Gi", "nvidia.com/gpu": 1}}
     facts = context(profile=profile(resources=resources))
-    assert violations(rendered(facts), facts) == []
+    assert violations(rendered(facts), facts, nothing_selects) == []
     more = changed(f"{BOX}.resources.limits", {"memory": "1Gi", "nvidia.com/gpu": 8}, facts)
     assert 'limits["nvidia.com/gpu"]: 8 is not allowed' in refusal(more, facts)
 
@@ -287,7 +102,7 @@ def test_every_broken_rule_has_its_sentence() -> None:
     manifest = changed(f"{POD}.hostNetwork", True)
     manifest["spec"]["backoffLimit"] = 3
     with pytest.raises(InvariantError) as caught:
-        check(manifest, context())
+        check(manifest, context(), nothing_selects)
     assert [violation.path for violation in caught.value.violations] == ["spec.backoffLimit", f"{POD}.hostNetwork"]
 
 
@@ -309,6 +124,6 @@ def test_a_wrong_type_anywhere_is_a_sentence_and_no_crash(wrong: object) -> None
         for step in way[:-1]:
             place = place[step]
         place[way[-1]] = wrong
-        for violation in violations(manifest, context()):
+        for violation in violations(manifest, context(), nothing_selects):
             assert violation.sentence.endswith(".")
-    assert violations([], context()), "not even a mapping"  # type: ignore[arg-type]
+    assert violations([], context(), nothing_selects), "not even a mapping"  # type: ignore[arg-type]
