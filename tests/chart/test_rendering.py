@@ -89,14 +89,16 @@ def test_names_are_the_documented_ones(helm: str):
     }
 
 
-def test_nothing_belongs_to_the_cluster_but_volumes_of_host_paths(case_file: Path):
+def test_nothing_belongs_to_the_cluster_but_what_was_asked_for(case_file: Path):
     values = case(case_file)
-    volumes = [one for one in render(values) if one["metadata"].get("namespace") != "hospital"]
+    found = [one for one in render(values) if one["metadata"].get("namespace") != "hospital"]
     on_host = [
         one for one in values["node"].get("databases", []) if one.get("uri", "")[:1] == "/" and "claim" not in one
     ]
-    assert [one["kind"] for one in volumes] == ["PersistentVolume"] * len(on_host)
-    assert all(one["metadata"]["name"].startswith("v6-node-hospital-") for one in volumes)
+    policies = ["ValidatingAdmissionPolicy", "ValidatingAdmissionPolicyBinding"] * 2
+    asked = policies if values.get("admissionPolicy", {}).get("enabled") else []
+    assert sorted(one["kind"] for one in found) == sorted([*["PersistentVolume"] * len(on_host), *asked])
+    assert all(one["metadata"]["name"].startswith("v6-node-hospital-") for one in found)
 
 
 @pytest.mark.parametrize("change", [{"uri": "/srv/b.csv"}, {"nodeName": "worker-2"}, {"type": "folder"}])

@@ -94,7 +94,11 @@ CASES: list[tuple[str, object, str]] = [
     (f"{POD}.shareProcessNamespace", True, "shareProcessNamespace: true"),
     (f"{POD}.nodeName", "node-1", "nodeName: .*bypasses the scheduler"),
     (f"{POD}.initContainers", {}, "initContainers is not allowed .*must be a list"),
-    (f"{POD}.ephemeralContainers", [], "ephemeralContainers is not allowed .*approved image"),
+    (
+        f"{POD}.ephemeralContainers",
+        [{"name": "a", "image": "b"}],
+        "ephemeralContainers is not allowed .*approved image",
+    ),
     (f"{POD}.somethingNew", True, "somethingNew: true is not allowed .*not among the fields"),
     (f"{POD}.securityContext.runAsUser", 0, "runAsUser: 0 is not allowed .*never as root.*above 0"),
     (f"{POD}.securityContext.runAsUser", 1000, "runAsUser: 1000 .*set it to 65532"),
@@ -123,7 +127,7 @@ CASES: list[tuple[str, object, str]] = [
     (f"{BOX}.ports", [{"containerPort": 1, "hostPort": 1}], "ports is not allowed .*nobody connects"),
     (f"{BOX}.livenessProbe", {"httpGet": {"host": "x", "port": 1}}, "livenessProbe is not allowed .*would connect"),
     (f"{BOX}.lifecycle", {}, "lifecycle is not allowed"),
-    (f"{BOX}.volumeDevices", [], "volumeDevices is not allowed"),
+    (f"{BOX}.volumeDevices", [{"name": "task", "devicePath": "/dev/a"}], "volumeDevices is not allowed"),
     (f"{BOX}.stdin", True, "stdin: true"),
     ("spec.template.metadata.annotations.<k8s.v1.cni.cncf.io/networks>", "x", "cncf.*other software acts on it"),
     (
@@ -209,8 +213,8 @@ CASES: list[tuple[str, object, str]] = [
     (f"{BOX}.resources.limits.<nvidia.com/gpu>", 1, r'limits\["nvidia.com/gpu"\]: 1 .*granted by jobs.resources'),
     (f"{BOX}.resources.requests.cpu", "much", 'requests.cpu: "much" is not allowed .*must be a quantity'),
     (f"{BOX}.resources.limits.memory", True, "limits.memory: true is not allowed .*must be a quantity"),
-    (f"{BOX}.resources.claims", [], "resources.claims is not allowed .*granted by"),
-    (f"{POD}.resourceClaims", [], "resourceClaims is not allowed .*granted by"),
+    (f"{BOX}.resources.claims", [{"name": "a"}], "resources.claims is not allowed .*granted by"),
+    (f"{POD}.resourceClaims", [{"name": "a"}], "resourceClaims is not allowed .*granted by"),
     # 8: the image
     (f"{BOX}.image", "evil:1", 'image: "evil:1" is not allowed .*; set it to "ghcr.io/example/average:1"'),
     (f"{BOX}.imagePullPolicy", "Never", "imagePullPolicy: .*IfNotPresent"),

@@ -1,0 +1,70 @@
+{{/* Rules for Jobs in CEL, and what they are about. */}}
+
+{{/* The name of an object of the cluster that belongs to this node. Takes a dict: root, what. */}}
+{{- define "v6-node.clusterName" -}}
+v6-node-{{ .root.Release.Namespace }}-{{ .what }}
+{{- end }}
+
+{{/* A list of texts in CEL. */}}
+{{- define "v6-node.celTexts" -}}
+[{{ range $index, $each := . }}{{ if $index }}, {{ end }}{{ $each | squote }}{{ end }}]
+{{- end }}
+
+{{/* Who a policy is about: the launcher, which makes all Jobs. */}}
+{{- define "v6-node.admissionOfLauncher" -}}
+- name: launcher
+  expression: request.userInfo.username == 'system:serviceaccount:{{ .Release.Namespace }}:v6-node-launcher'
+{{- end }}
+
+{{/* Binds a policy to this namespace. Takes a dict: root, what. */}}
+{{- define "v6-node.admissionBinding" -}}
+apiVersion: admissionregistration.k8s.io/v1
+kind: ValidatingAdmissionPolicyBinding
+metadata:
+  name: {{ include "v6-node.clusterName" . }}
+  labels:
+    {{- include "v6-node.labels" (dict "root" .root "component" "admission") | nindent 4 }}
+spec:
+  policyName: {{ include "v6-node.clusterName" . }}
+  validationActions: [Deny]
+  matchResources:
+    namespaceSelector:
+      matchLabels:
+        kubernetes.io/metadata.name: {{ .root.Release.Namespace | quote }}
+{{- end }}
+
+{{/* The claims of databases, as a JSON list. */}}
+{{- define "v6-node.databaseClaims" -}}
+{{- $claims := list -}}
+{{- range include "v6-node.databasePlaces" . | fromJsonArray }}{{ with .claim }}{{ $claims = append $claims . }}{{ end }}{{ end -}}
+{{- uniq $claims | toJson -}}
+{{- end }}
+
+{{/* The Secrets of databases, as a JSON list. */}}
+{{- define "v6-node.databaseSecrets" -}}
+{{- $secrets := list -}}
+{{- range include "v6-node.databasePlaces" . | fromJsonArray }}{{ with .secret }}{{ $secrets = append $secrets .name }}{{ end }}{{ end -}}
+{{- uniq $secrets | toJson -}}
+{{- end }}
+
+{{/* The labels with our prefix that a pod may wear, as a JSON list. */}}
+{{- define "v6-node.algorithmLabels" -}}
+{{- $labels := list "role" "run-id" "task-id" "organization-id" "collaboration-id" "check" -}}
+{{- if eq "true" (include "v6-node.hasWhitelist" .) }}{{ $labels = append $labels "whitelist" }}{{ end -}}
+{{- $full := list -}}
+{{- range $labels }}{{ $full = append $full (printf "v6-node.vantage6.ai/%s" .) }}{{ end -}}
+{{- range .Values.node.databases }}{{ if .reach }}{{ $full = append $full (include "v6-node.databaseCapability" .) }}{{ end }}{{ end -}}
+{{- toJson $full -}}
+{{- end }}
+
+{{/*
+The validations of one rule, as lines of a policy's spec, unless the site waives it. Takes a dict: root, rule, checks (a
+list of pairs: what is said, the expression).
+*/}}
+{{- define "v6-node.validations" -}}
+{{- if not (has .rule (.root.Values.jobs.waive | default list)) -}}
+{{- range .checks -}}
+{{- dict "message" (printf "%s: %s" $.rule (first .)) "expression" (last .) | list | toYaml | nindent 4 -}}
+{{- end -}}
+{{- end -}}
+{{- end }}
