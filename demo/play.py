@@ -86,7 +86,7 @@ def settle(
         namespace = f"v6-demo-{name.lower()}"
         file = FOLDER / "data" / f"hospital-{name.lower()}.csv"
         count = write_patients(file, f"{seed}-{name}")
-        values = values_for(account, server.url, server.port, images["v6-node"].ref, images["v6-node-diagnostics"].ref)
+        values = values_for(account, server.url, server.port, images)
         node = Node(kubectl, collaboration, account, namespace, values, folder=FOLDER, owner=OWNER)
         node.create_namespace()
         values["node"]["databases"] = [_database(cluster, kubectl, namespace, file, images["average"].ref)]

@@ -21,6 +21,7 @@ from launcher.kubeapi import ApiRefusal, ClusterUnavailable, KubeApi
 from launcher.launch import NOBODY, Launch
 from launcher.networkpolicies import rules
 from launcher.reconciler import Reconciler
+from launcher.rules import RULES
 from launcher.session import ServerRefusal, ServerUnavailable
 from launcher.session.rest import backoff
 from launcher.session.v4 import V4Session
@@ -57,6 +58,8 @@ async def run_node(config: NodeConfig, api_key: str, tasks: Path, overrides: Pat
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, main.cancel)
     status = Status()
     status.waived = config.kubernetes.jobs.waive
+    for name in status.waived:
+        log.warning("jobs.waive gives up a rule for jobs", extra={"fields": {"rule": name, "says": RULES[name]}})
     await status.serve()
     api = KubeApi()
     try:

@@ -40,6 +40,7 @@ async def surroundings(config: NodeConfig, api: KubeApi, look_up: LookUp = look_
         launcher=tuple((address, PORT) for address in _listed("POD_IPS")),
         outside=config.kubernetes.isolation.outside,
         databases=await _databases(config, look_up),
+        egress_port=config.kubernetes.egress.port if config.kubernetes.egress else None,
     )
 
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from launcher.algorithmenv import PROXY_HOST
+from launcher.algorithmenv import EGRESS_HOST, PROXY_HOST
 
 OPEN, SHUT = "open", "shut"
 METADATA = "169.254.169.254"
@@ -34,6 +34,8 @@ class Way:
 
 WAYS = (
     Way("proxy", "http", "the node's proxy, by its name", OPEN),
+    Way("egress-proxy", "tcp", "the egress proxy, by its name, where something is whitelisted", OPEN),
+    Way("not-whitelisted", "via", "a host that is not whitelisted, through the egress proxy"),
     Way("vantage6-server", "tcp", "the vantage6 server, past the proxy"),
     Way("internet-ipv4", "tcp", "a host beyond the cluster, over IPv4"),
     Way("internet-ipv6", "tcp", "a host beyond the cluster, over IPv6"),
@@ -77,6 +79,8 @@ class Surroundings:
     launcher: tuple[tuple[str, int], ...] = ()
     outside: tuple[str, ...] = ()
     databases: tuple[tuple[str, int], ...] = ()
+    egress_port: int | None = None
+    """Port of the egress proxy, where there is one."""
 
     @property
     def controls(self) -> dict[str, tuple[str, int]]:
@@ -96,6 +100,10 @@ def probes(here: Surroundings, seconds: float) -> list[dict[str, Any]]:
 
 def _targets(here: Surroundings) -> Iterator[tuple[str, dict[str, Any]]]:
     yield "proxy", {"host": PROXY_HOST, "port": here.proxy_port}
+    if here.egress_port:
+        yield "egress-proxy", {"host": EGRESS_HOST, "port": here.egress_port}
+        for host, port in here.api_service:  # which no whitelist has
+            yield "not-whitelisted", {"host": host, "port": port, "proxy": [EGRESS_HOST, here.egress_port]}
     pairs = {
         "vantage6-server": here.server,
         "api-service": here.api_service,

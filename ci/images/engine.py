@@ -10,7 +10,7 @@ from tempfile import TemporaryDirectory
 from ci.images.builder import Image, run
 from ci.images.recipes import BuildError, Inputs
 
-BASE_IMAGE = "docker.io/library/python:3.12-slim"  # as in every Dockerfile
+BASE_IMAGE = "docker.io/library/python:3.12-slim"  # as in every Dockerfile that needs Python
 
 
 class EngineBuilder:

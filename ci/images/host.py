@@ -1,4 +1,4 @@
-"""What an offline build takes from the machine it runs on: programs, certificates, and where pip gets packages."""
+"""What an offline build takes from the machine it runs on: programs, certificates, and where packages come from."""
 
 import ast
 import os
@@ -57,6 +57,11 @@ def pip_mounts(scratch: Path) -> list[str]:
     configuration.touch(mode=0o600)  # an index's address may contain a password
     configuration.write_text("\n".join([*lines, ""]))
     return [*mounts, "--volume", f"{configuration}:/etc/pip.conf:ro"]
+
+
+def apt_mounts() -> list[str]:
+    """Return buildah's options that show this machine's sources of Debian packages to RUN instructions only."""
+    return ["--volume", "/etc/apt:/etc/apt:ro"]
 
 
 def pip_settings(listing: str) -> dict[str, str]:

@@ -1,7 +1,7 @@
 """Images without a container registry and without a daemon: buildah, in a store of its own below the cache.
 
 The Dockerfiles are the ones that docker builds; only the base image is a stand-in (`base.py`), and while RUN
-instructions run, pip reaches what the host's pip reaches (`host.py`).
+instructions run, pip and apt-get reach what the host's reach (`host.py`).
 """
 
 import hashlib
@@ -50,6 +50,7 @@ class OfflineBuilder:
                 log,
                 *("bud", "--isolation=chroot", "--network=host", "--pull-never", "--layers"),
                 *host.pip_mounts(Path(scratch)),
+                *host.apt_mounts(),
                 f"--build-arg=BASE_IMAGE={base.reference()}",
                 *("--file", str(dockerfile), "--tag", ref, str(context)),
             )

@@ -11,6 +11,8 @@ class BuildError(Exception):
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 ALGORITHMS = REPOSITORY / "tests" / "algorithms"
+SERVICES = REPOSITORY / "tests" / "services"
+PRODUCTS = REPOSITORY / "ci" / "images"
 
 
 @dataclass(frozen=True)
@@ -55,9 +57,12 @@ class Inputs:
 RECIPES = {
     recipe.name: recipe
     for recipe in (
-        Recipe("v6-node", REPOSITORY / "ci" / "images" / "v6-node" / "Dockerfile", REPOSITORY),
+        Recipe("v6-node", PRODUCTS / "v6-node" / "Dockerfile", REPOSITORY),
+        Recipe("v6-node-egress", PRODUCTS / "v6-node-egress" / "Dockerfile", PRODUCTS / "v6-node-egress"),
+        Recipe("v6-node-tunnel", PRODUCTS / "v6-node-tunnel" / "Dockerfile", PRODUCTS / "v6-node-tunnel"),
         Recipe("average", ALGORITHMS / "average" / "Dockerfile", ALGORITHMS),
         Recipe("behave", ALGORITHMS / "behave" / "Dockerfile", ALGORITHMS),
+        Recipe("services", SERVICES / "Dockerfile", SERVICES),
         Recipe("v6-node-diagnostics", ALGORITHMS / "diagnostics" / "Dockerfile", ALGORITHMS),
     )
 }

@@ -20,6 +20,7 @@ from tests.stage.node import owner_of_this_process, remove_orphans
 from tests.stage.server import Server
 from tests.stage.stagehand import Stagehand
 
+PRODUCT = ["v6-node", "v6-node-diagnostics", "v6-node-egress", "v6-node-tunnel"]
 TESTED = "tested against"
 TROUPES = pytest.StashKey[list[Troupe]]()
 
@@ -39,7 +40,7 @@ def kubectl(cluster: Cluster) -> Kubectl:
 
 @pytest.fixture(scope="session")
 def images(cluster: Cluster) -> dict[str, Image]:
-    return image_builder.ensure_loaded(cluster, ["v6-node", "v6-node-diagnostics", "average", "behave"])
+    return image_builder.ensure_loaded(cluster, [*PRODUCT, "average", "behave", "services"])
 
 
 @pytest.fixture(scope="session")

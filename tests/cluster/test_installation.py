@@ -21,7 +21,13 @@ def node(troupe: Troupe) -> Node:
     file: dict[str, Any] = {"label": "Host_CSV", "type": "csv", "uri": "/srv/nothing.csv"}
     service: dict[str, Any] = {"label": "Registry", "type": "sql", "uri": "postgresql://registry.example.org/a"}
     service["reach"] = [{"host": "registry.example.org", "port": 1}, {"host": "203.0.113.20", "port": 1}]
-    return troupe.node(troupe.collaboration(), databases=[file, service]).start()
+    service["reach"].append({"host": "bastion", "port": 8000})
+    identity = {"username": "node", "key": "-----BEGIN nothing"}
+    ssh = {"host": "203.0.113.22", "fingerprint": "ssh-ed25519 AAAA", "identity": identity}
+    forward = {"bind": {"port": 8000}, "dest": {"ip": "127.0.0.1", "port": 1}}
+    tunnels = [{"hostname": "bastion", "ssh": ssh, "tunnel": forward}]
+    more = {"whitelist": {"domains": ["example.org"]}, "ssh-tunnels": tunnels}
+    return troupe.node(troupe.collaboration(), databases=[file, service], **more).start()
 
 
 def documented(kind: str) -> list[str]:
@@ -29,7 +35,10 @@ def documented(kind: str) -> list[str]:
     rows = re.findall(r"^\| (.+?) \| (.+?) \|", (CHART / "README.md").read_text(), re.MULTILINE)
     names = [name for kinds, cell in rows if re.search(rf"\b{kind}\b", kinds) for name in re.findall(r"`(.+?)`", cell)]
     named = [name for name in names if "<namespace>" not in name]  # of the cluster, not of the namespace
-    return [name.replace("<label>", "[a-z-]+").replace("<hash>", "[0-9a-f]{8}") for name in named]
+    return [
+        name.replace("<label>", "[a-z-]+").replace("<hostname>", "bastion").replace("<hash>", "[0-9a-f]{8}")
+        for name in named
+    ]
 
 
 @pytest.mark.parametrize(

@@ -52,8 +52,7 @@ class Troupe:
             account,
             server.url,
             port or server.port,
-            self.images["v6-node"].ref,
-            self.images["v6-node-diagnostics"].ref,
+            self.images,
             **keys,
         )
         name = f"v6-test-{secrets.token_hex(3)}"

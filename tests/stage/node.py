@@ -5,11 +5,13 @@ import os
 import re
 import signal
 import socket
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import yaml
 
+from ci.images import Image
 from tests.stage import StageError
 from tests.stage.federation import Collaboration, NodeAccount
 from tests.stage.kube import Kubectl
@@ -21,10 +23,11 @@ ONLINE_SECONDS = 120.0
 # Hosts beyond the cluster: the local cluster's stand-in for the internet; elsewhere addresses that pods there reach.
 INTERNET = tuple(os.environ.get("V6_NODE_TEST_INTERNET", "203.0.113.10").split(","))
 LAUNCHER = "v6-node-launcher-0"
+OPTIONAL = {"egress": "v6-node-egress", "tunnels": "v6-node-tunnel"}
 
 
 def values_for(
-    account: NodeAccount, server_url: str, port: int, image: str, diagnostics: str, **node: Any
+    account: NodeAccount, server_url: str, port: int, images: Mapping[str, Image], **node: Any
 ) -> dict[str, Any]:
     """Make the chart's values for a node of a server on this stage.
 
@@ -32,14 +35,14 @@ def values_for(
         account: what the server knows the node by.
         server_url: scheme and host of the server.
         port: its port.
-        image: reference of the node's image, which the cluster has already.
-        diagnostics: that of the diagnostics algorithm's.
+        images: the product's, which the cluster has already; those of egress proxy and tunnels may be missing.
         node: further keys of the section `node`, such as `databases`.
     """
     return {
         "node": {"api_key": account.api_key, "server_url": server_url, "port": port, "api_path": "/api", **node},
-        "image": _image(image),
-        "isolation": {"image": _image(diagnostics), "outside": list(INTERNET)},
+        "image": _image(images["v6-node"].ref),
+        "isolation": {"image": _image(images["v6-node-diagnostics"].ref), "outside": list(INTERNET)},
+        **{section: {"image": _image(images[name].ref)} for section, name in OPTIONAL.items() if name in images},
         "taskVolume": {"size": "1Gi"},
     }
 

@@ -2,11 +2,13 @@
 
 import os
 import socket
+from pathlib import Path
 from typing import Any, cast
 
 import pytest
 import yaml
 
+from ci.images import Image
 from tests.stage.federation import NodeAccount, Organization
 from tests.stage.kube import STAGE_LABEL, Kubectl
 from tests.stage.node import Quoting, owner_of_this_process, remove_orphans, values_for
@@ -51,9 +53,9 @@ def test_an_image_tag_that_looks_like_a_number_stays_text_for_helm(tag: str) -> 
 
 def test_values_hold_the_server_the_key_and_the_image_in_its_parts() -> None:
     account = NodeAccount(1, "a node", "8f3cbd4c-95a8-4a10-b1ac-d9ad70d7c1a3", Organization(1, "Hospital"))
-    values = values_for(
-        account, "http://192.0.2.1", 7601, "localhost:5000/v6-node:abc", "localhost:5000/d:e", share_config=False
-    )
+    names = {"v6-node": "localhost:5000/v6-node:abc", "v6-node-diagnostics": "localhost:5000/d:e"}
+    images = {name: Image(name, ref, Path("none")) for name, ref in names.items()}
+    values = values_for(account, "http://192.0.2.1", 7601, images, share_config=False)
     assert values["image"] == {"repository": "localhost:5000/v6-node", "tag": "abc", "pullPolicy": "IfNotPresent"}
     assert values["node"] == {
         "api_key": account.api_key,

@@ -1,5 +1,7 @@
 """The list of ways out, and what of it is tried where."""
 
+from dataclasses import replace
+
 from launcher.surroundings import nameservers
 from launcher.waysout import BY_NAME, OPEN, WAYS, Surroundings, probes
 
@@ -13,6 +15,7 @@ EVERYTHING = Surroundings(
     launcher=(("10.1.0.3", 8081),),
     outside=("203.0.113.10", "2001:db8::10"),
     databases=(("203.0.113.20", 5432),),
+    egress_port=3128,
 )
 
 
@@ -30,8 +33,13 @@ def test_with_nothing_known_what_every_pod_has_is_tried() -> None:
     assert tried >= {"proxy", "metadata", "lookup", "api-token", "variables", "root-file-system", "other-runs-files"}
 
 
-def test_only_the_proxy_is_expected_to_be_open() -> None:
-    assert [way.name for way in WAYS if way.expected == OPEN] == ["proxy"]
+def test_only_the_proxies_are_expected_to_be_open() -> None:
+    assert [way.name for way in WAYS if way.expected == OPEN] == ["proxy", "egress-proxy"]
+
+
+def test_the_egress_proxy_is_tried_only_where_there_is_one() -> None:
+    tried = {probe["name"] for probe in probes(replace(EVERYTHING, egress_port=None), 2)}
+    assert not tried & {"egress-proxy", "not-whitelisted"}
 
 
 def test_no_way_to_the_outside_or_to_other_pods_can_be_accepted() -> None:

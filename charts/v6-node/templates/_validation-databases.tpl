@@ -67,7 +67,7 @@
 {{- $isAddress := eq "true" (include "v6-node.isAddress" .destination.host) -}}
 {{- $tunnels := include "v6-node.tunnelHosts" .root | fromJsonArray -}}
 {{- with .destination -}}
-{{- if not (or $isAddress (regexMatch "^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$" .host)) }}
+{{- if not (or $isAddress (eq "true" (include "v6-node.isHostname" .host))) }}
 {{ $key }}.host {{ .host | quote }} is neither a host's name, in lower case, nor an address; leave out scheme, port and path.
 {{- end -}}
 {{- if has .host (list "localhost" "proxyserver" "squid") }}

@@ -6,8 +6,9 @@ import time
 from pathlib import Path
 
 
-def crash(message: str) -> None:
-    """Print `message`, then fail with it."""
+def crash(message: str, after: float = 0) -> None:
+    """Take `after` seconds, print `message`, then fail with it."""
+    time.sleep(after)
     print(message)
     raise RuntimeError(message)
 

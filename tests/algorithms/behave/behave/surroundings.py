@@ -4,6 +4,9 @@ import errno
 import os
 import socket
 import stat
+import time
+import urllib.error
+import urllib.request
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -14,14 +17,29 @@ def environment() -> list[str]:
     return sorted(os.environ)
 
 
-def reach(targets: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Try TCP connections to all targets at once and say how each ended.
+def resolve(name: str) -> list[str]:
+    """Return all addresses that this pod knows of a name."""
+    return sorted({str(found[4][0]) for found in socket.getaddrinfo(name, None)})
+
+
+def fetch(url: str) -> str:
+    """Return what a web server answers, asked as the environment's variables for proxies say."""
+    try:
+        with urllib.request.urlopen(url, timeout=10) as answer:
+            return str(answer.read().decode())
+    except urllib.error.HTTPError as error:
+        return f"HTTP {error.code}"
+
+
+def reach(targets: list[dict[str, Any]], after: float = 0) -> list[dict[str, Any]]:
+    """Try TCP connections to all targets at once, `after` so many seconds, and say how each ended.
 
     A target is {"host", "port", "timeout" in seconds (default 3)}; it comes back with "outcome" added: `connected`,
     `timed out`, `refused`, `unresolved`, or the name of another error number such as `ENETUNREACH`.
     """
     if not targets:
         return []
+    time.sleep(after)
     with ThreadPoolExecutor(max_workers=len(targets)) as pool:
         outcomes = list(pool.map(_connect, targets))
     for target, outcome in zip(targets, outcomes, strict=True):

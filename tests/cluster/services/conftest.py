@@ -1,0 +1,107 @@
+"""Databases to connect to: PostgreSQL in the cluster, and beyond it on this machine; and names for them."""
+
+import secrets
+import socket
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from ci.cluster import Cluster
+from ci.images import Image
+from tests.cluster.services.names import Names
+from tests.stage.kube import STAGE_LABEL, Kubectl
+from tests.stage.node import owner_of_this_process
+from tests.stage.outside import Outside
+from tests.stage.waiting import wait_until
+
+PASSWORD = "correct-horse!"
+START_SECONDS = 60
+
+
+@pytest.fixture(scope="session")
+def outside(images: dict[str, Image], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Outside]:
+    """Servers beyond the cluster."""
+    with Outside(images["services"], tmp_path_factory.mktemp("services") / "root") as outside:
+        yield outside
+
+
+@pytest.fixture(scope="session")
+def free_port(cluster: Cluster) -> Callable[[], int]:
+    def find() -> int:
+        with socket.create_server((cluster.host_address, 0)) as server:
+            return int(server.getsockname()[1])
+
+    return find
+
+
+@pytest.fixture(scope="session")
+def postgres(cluster: Cluster, outside: Outside, free_port: Callable[[], int]) -> Callable[[], int]:
+    """Starts a PostgreSQL server beyond the cluster, and returns its port at the cluster's host address."""
+
+    def start() -> int:
+        port = free_port()
+        outside.start("postgres-server", cluster.host_address, str(port), PASSWORD)
+        wait_until(lambda: answers(cluster.host_address, port), START_SECONDS, outside.log)
+        return port
+
+    return start
+
+
+def answers(host: str, port: int) -> bool:
+    """Whether somebody listens there."""
+    try:
+        socket.create_connection((host, port), timeout=1).close()
+    except OSError:
+        return False
+    return True
+
+
+@pytest.fixture(scope="session")
+def there(kubectl: Kubectl, images: dict[str, Image]) -> Iterator[str]:
+    """A namespace that belongs to no node, with a PostgreSQL server behind a Service, on another port than it."""
+    namespace = f"v6-services-{secrets.token_hex(3)}"
+    kubectl.create_namespace(namespace, owner_of_this_process())
+    kubectl.apply(_pod(images["services"].ref), _service(), namespace=namespace)
+    kubectl("wait", "--for=condition=Ready", "pod/postgres", "--timeout=120s", namespace=namespace, seconds=130)
+    yield namespace
+    kubectl("delete", "namespace", namespace, "--wait=false")
+
+
+@pytest.fixture(scope="session")
+def names(kubectl: Kubectl, there: str) -> Names:
+    """Names in the cluster's DNS, for addresses as a test likes."""
+    return Names(kubectl, there)
+
+
+def _pod(image: str) -> dict[str, object]:
+    secure = {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}}
+    return {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {"name": "postgres", "labels": {"app": "postgres", STAGE_LABEL: "services"}},
+        "spec": {
+            "terminationGracePeriodSeconds": 0,
+            "automountServiceAccountToken": False,
+            "securityContext": {
+                "runAsNonRoot": True,
+                "runAsUser": 65532,
+                "seccompProfile": {"type": "RuntimeDefault"},
+            },
+            "containers": [
+                {
+                    "name": "postgres",
+                    "image": image,
+                    "imagePullPolicy": "IfNotPresent",
+                    "command": ["postgres-server", "*", "6432", PASSWORD],
+                    "readinessProbe": {"tcpSocket": {"port": 6432}, "periodSeconds": 1},
+                    "securityContext": secure,
+                }
+            ],
+        },
+    }
+
+
+def _service() -> dict[str, object]:
+    ports = [{"port": 5432, "targetPort": 6432}]
+    spec = {"selector": {"app": "postgres"}, "ports": ports, "ipFamilyPolicy": "PreferDualStack"}
+    return {"apiVersion": "v1", "kind": "Service", "metadata": {"name": "postgres"}, "spec": spec}
