@@ -40,6 +40,8 @@ disabled_plugins = [
   # Without CAP_SYS_RESOURCE nobody may lower a score: "can't get final child's PID from pipe".
   restrict_oom_score_adj = true
   stream_server_address = "127.0.0.1"
+  # Pods may send echo requests, as on most clusters: that an algorithm's come to nothing is to be the policies' doing.
+  enable_unprivileged_icmp = true
 
   [plugins."io.containerd.grpc.v1.cri".cni]
     bin_dir = "{plugins}"
@@ -123,7 +125,7 @@ def _kubelet(addresses: Addresses) -> dict[str, Any]:
     return {
         "apiVersion": "kubelet.config.k8s.io/v1beta1",
         "kind": "KubeletConfiguration",
-        "address": str(addresses.node),
+        "address": "::",  # both kinds of addresses of the node
         "authentication": {
             "anonymous": {"enabled": False},
             "webhook": {"enabled": True},
@@ -181,10 +183,10 @@ def _proxy(addresses: Addresses) -> dict[str, Any]:
         "clientConnection": {"kubeconfig": str(INSIDE / "proxy.kubeconfig")},
         "mode": "nftables",
         "hostnameOverride": NODE,
-        "clusterCIDR": str(addresses.pods),
+        "clusterCIDR": f"{addresses.pods},{addresses.pods6}",
         "bindAddress": str(addresses.node),
         "healthzBindAddress": "127.0.0.1:10256",
         "metricsBindAddress": "127.0.0.1:10249",
         "conntrack": {"maxPerCore": 0},  # the kernel's own limit: it may not be raised from here
-        "nodePortAddresses": [f"{addresses.node}/32"],
+        "nodePortAddresses": [f"{addresses.node}/32", f"{addresses.node6}/128"],
     }

@@ -12,7 +12,7 @@ from ci.cluster.configuration import (
     PKI,
 )
 from ci.cluster.node import LINK, WAN
-from ci.cluster.places import INSIDE, INTERNET_HOST, INTERNET_NAME, NODE, RANGE, Addresses
+from ci.cluster.places import INSIDE, INTERNET6_HOST, INTERNET_HOST, INTERNET_NAME, METADATA, NODE, RANGE, Addresses
 
 ETCD_PORT = 2379
 _ETCD = {"tcp": ["127.0.0.1", ETCD_PORT]}
@@ -48,7 +48,8 @@ def _daemon(name: str, argv: list[str], *needs: dict[str, Any], env: dict[str, s
 
 
 def _internet() -> list[str]:
-    python = ["@python", "-I", f"{INSIDE}/internet.py", str(INTERNET_HOST), INTERNET_NAME]
+    addresses = [str(INTERNET_HOST), str(METADATA), str(INTERNET6_HOST)]
+    python = ["@python", "-I", f"{INSIDE}/internet.py", INTERNET_NAME, *addresses]
     return ["nsenter", "--net=/run/netns/internet", *python]
 
 
@@ -75,7 +76,7 @@ def _api_server(addresses: Addresses) -> list[str]:
         f"--advertise-address={addresses.node}",
         f"--secure-port={API_PORT}",
         f"--etcd-servers=http://127.0.0.1:{ETCD_PORT}",
-        f"--service-cluster-ip-range={addresses.services}",
+        f"--service-cluster-ip-range={addresses.services},{addresses.services6}",
         "--allow-privileged=true",
         "--authorization-mode=Node,RBAC",
         "--enable-admission-plugins=NodeRestriction",
@@ -103,8 +104,10 @@ def _controller_manager(addresses: Addresses) -> list[str]:
         "--leader-elect=false",
         "--use-service-account-credentials",
         "--allocate-node-cidrs=true",
-        f"--cluster-cidr={addresses.pods}",
-        "--node-cidr-mask-size=24",
+        f"--cluster-cidr={addresses.pods},{addresses.pods6}",
+        f"--service-cluster-ip-range={addresses.services},{addresses.services6}",
+        "--node-cidr-mask-size-ipv4=24",
+        "--node-cidr-mask-size-ipv6=64",
         f"--service-account-private-key-file={PKI}/tokens.key",
         f"--root-ca-file={PKI}/ca.crt",
         f"--cluster-signing-cert-file={PKI}/ca.crt",
@@ -123,7 +126,7 @@ def _kubelet(addresses: Addresses) -> list[str]:
         "--root-dir=/var/lib/kubelet",
         f"--cert-dir={PKI}",
         f"--hostname-override={NODE}",
-        f"--node-ip={addresses.node}",
+        f"--node-ip={addresses.node},{addresses.node6}",
     ]
 
 
@@ -135,10 +138,12 @@ def _cilium(addresses: Addresses, *, enforcing: bool) -> list[str]:
         f"--k8s-client-qps={API_QUERIES}",
         f"--k8s-client-burst={API_BURST}",
         "--ipam=kubernetes",
-        "--enable-ipv6=false",
+        "--enable-ipv6=true",
         "--enable-ipv4-masquerade=false",
+        "--enable-ipv6-masquerade=false",
         "--routing-mode=native",
         f"--ipv4-native-routing-cidr={RANGE}",
+        f"--ipv6-native-routing-cidr={addresses.block6}",
         "--kube-proxy-replacement=false",
         "--bpf-lb-sock=false",
         "--enable-l7-proxy=false",

@@ -1,6 +1,6 @@
 """The internet of the cluster: one host that answers, and writes down who came (standard library only).
 
-``python -I internet.py ADDRESS NAME``: HTTP on port 80, a greeting over TCP on port 443, DNS on port 53 over UDP and
+``python -I internet.py NAME ADDRESS...``: HTTP on port 80, a greeting over TCP on port 443, DNS on port 53 over UDP and
 TCP that knows only ``NAME``. Whatever leaves the cluster arrives here or nowhere, and its log shows it.
 """
 
@@ -52,7 +52,7 @@ class _Greeter(socketserver.StreamRequestHandler):
 class _DnsOverUdp(socketserver.DatagramRequestHandler):
     def handle(self) -> None:
         _note("dns", self.client_address)
-        self.wfile.write(answer(self.rfile.read(), IPv4Address(sys.argv[1]), sys.argv[2]))
+        self.wfile.write(answer(self.rfile.read(), IPv4Address(sys.argv[2]), sys.argv[1]))
 
 
 class _DnsOverTcp(socketserver.StreamRequestHandler):
@@ -61,7 +61,7 @@ class _DnsOverTcp(socketserver.StreamRequestHandler):
     def handle(self) -> None:
         _note("dns", self.client_address)
         (length,) = struct.unpack("!H", self.rfile.read(2))
-        reply = answer(self.rfile.read(length), IPv4Address(sys.argv[1]), sys.argv[2])
+        reply = answer(self.rfile.read(length), IPv4Address(sys.argv[2]), sys.argv[1])
         self.wfile.write(struct.pack("!H", len(reply)) + reply)
 
 
@@ -71,14 +71,24 @@ class _Server(socketserver.ThreadingTCPServer):
     request_queue_size = socket.SOMAXCONN
 
 
+class _UdpServer(socketserver.ThreadingUDPServer):
+    daemon_threads = True
+
+
+class _Server6(_Server):
+    address_family = socket.AF_INET6
+
+
+class _UdpServer6(_UdpServer):
+    address_family = socket.AF_INET6
+
+
 def main() -> None:
-    address = sys.argv[1]
-    servers: list[socketserver.BaseServer] = [
-        _Server((address, 80), _Web),
-        _Server((address, 443), _Greeter),
-        _Server((address, 53), _DnsOverTcp),
-        socketserver.ThreadingUDPServer((address, 53), _DnsOverUdp),
-    ]
+    servers: list[socketserver.BaseServer] = []
+    for address in sys.argv[2:]:
+        tcp, udp = (_Server6, _UdpServer6) if ":" in address else (_Server, _UdpServer)
+        servers += [tcp((address, 80), _Web), tcp((address, 443), _Greeter)]
+        servers += [tcp((address, 53), _DnsOverTcp), udp((address, 53), _DnsOverUdp)]
     for server in servers[1:]:
         threading.Thread(target=server.serve_forever, daemon=True).start()
     servers[0].serve_forever()

@@ -2,7 +2,17 @@
 
 from pathlib import Path
 
-from ci.cluster.places import INSIDE, INTERNET, INTERNET_GATEWAY, INTERNET_HOST, Addresses
+from ci.cluster.places import (
+    INSIDE,
+    INTERNET,
+    INTERNET6,
+    INTERNET6_GATEWAY,
+    INTERNET6_HOST,
+    INTERNET_GATEWAY,
+    INTERNET_HOST,
+    METADATA,
+    Addresses,
+)
 
 _CGROUPS = Path("/sys/fs/cgroup")
 _OUTSIDE = Path("/var/lib")
@@ -36,28 +46,36 @@ def mounts(state: Path) -> list[list[str]]:
 
 def network(addresses: Addresses) -> list[list[str]]:
     """Commands for the node's addresses and its internet: one host in a network namespace of its own."""
-    prefix, wan = addresses.link.prefixlen, INTERNET.prefixlen
+    prefix, wan, wan6 = addresses.link.prefixlen, INTERNET.prefixlen, INTERNET6.prefixlen
     inside = ["ip", "-n", "internet"]
     return [
         [
             "sysctl",
             "-qw",
             "net.ipv4.ip_forward=1",
+            "net.ipv6.conf.all.forwarding=1",
             *(f"net.ipv4.conf.{name}.rp_filter=0" for name in ("all", "default")),
         ],
         ["ip", "link", "set", "lo", "up"],
         ["ip", "address", "add", f"{addresses.node}/{prefix}", "dev", LINK],
+        # An address that is still being looked for elsewhere (duplicate address detection) can't be used yet.
+        ["ip", "address", "add", f"{addresses.node6}/64", "dev", LINK, "nodad"],
         ["ip", "link", "set", LINK, "up"],
         ["ip", "netns", "add", "internet"],
         ["ip", "link", "add", WAN, "type", "veth", "peer", "name", "eth0", "netns", "internet"],
         ["ip", "address", "add", f"{INTERNET_GATEWAY}/{wan}", "dev", WAN],
+        ["ip", "address", "add", f"{INTERNET6_GATEWAY}/{wan6}", "dev", WAN, "nodad"],
         ["ip", "link", "set", WAN, "up"],
         [*inside, "link", "set", "lo", "up"],
         [*inside, "address", "add", f"{INTERNET_HOST}/{wan}", "dev", "eth0"],
+        [*inside, "address", "add", f"{METADATA}/32", "dev", "eth0"],
+        [*inside, "address", "add", f"{INTERNET6_HOST}/{wan6}", "dev", "eth0", "nodad"],
         [*inside, "link", "set", "eth0", "up"],
         [*inside, "route", "add", "default", "via", str(INTERNET_GATEWAY)],
+        [*inside, "-6", "route", "add", "default", "via", str(INTERNET6_GATEWAY)],
         # The whole world, and nothing of this machine's: what leaves the node arrives at the stand-in.
         ["ip", "route", "add", "default", "via", str(INTERNET_HOST)],
+        ["ip", "-6", "route", "add", "default", "via", str(INTERNET6_HOST)],
     ]
 
 

@@ -2,7 +2,7 @@
 
 import os
 from dataclasses import dataclass
-from ipaddress import IPv4Address, IPv4Network
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 from pathlib import Path
 
 NODE = "node1"
@@ -14,7 +14,13 @@ INTERNET = IPv4Network("203.0.113.0/24")
 """TEST-NET-3 of RFC 5737. Only the node's network namespace has a route to it."""
 INTERNET_GATEWAY = INTERNET[1]
 INTERNET_HOST = INTERNET[10]
+INTERNET6 = IPv6Network("2001:db8:203::/64")
+"""Of the documentation prefix of RFC 3849; likewise."""
+INTERNET6_GATEWAY = INTERNET6[1]
+INTERNET6_HOST = INTERNET6[0x10]
 INTERNET_NAME = "internet.test"
+METADATA = IPv4Address("169.254.169.254")
+"""Where clouds tell machines who they are; here the stand-in internet answers, or a test of that would show nothing."""
 
 INSIDE = Path("/run/v6-node")
 """Where the state folder appears to all that runs inside the node: short enough for a Unix socket's 107 bytes."""
@@ -26,9 +32,7 @@ MACHINE = Path("/run/v6-node-cluster")
 class Addresses:
     """The addresses of the cluster in one slot of the machine; clusters in different slots run side by side.
 
-    Only IPv4. For dual-stack, give each network and address its IPv6 twin here, and name both in ``daemons.py``
-    (``--service-cluster-ip-range``, ``--cluster-cidr``, ``--node-ip``, the agent's ``--enable-ipv6``) and in
-    ``node.py`` (addresses with ``nodad``, forwarding, a default route).
+    Pods, Services and the node have IPv6 addresses (RFC 4193) too; this machine and the node talk IPv4 only.
     """
 
     slot: int
@@ -46,6 +50,23 @@ class Addresses:
     @property
     def services(self) -> IPv4Network:
         return list(self.block.subnets(2))[2]
+
+    @property
+    def block6(self) -> IPv6Network:
+        return IPv6Network(f"fd98:7636:{self.slot}::/48")
+
+    @property
+    def pods6(self) -> IPv6Network:
+        """Of which each node takes a /64."""
+        return list(self.block6.subnets(new_prefix=56))[1]
+
+    @property
+    def services6(self) -> IPv6Network:
+        return next(list(self.block6.subnets(new_prefix=56))[2].subnets(new_prefix=112))
+
+    @property
+    def node6(self) -> IPv6Address:
+        return self.block6[2]
 
     @property
     def link(self) -> IPv4Network:

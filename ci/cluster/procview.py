@@ -10,7 +10,12 @@ import subprocess
 import sys
 from pathlib import Path
 
-_BUILT_IN = ("ip_tables", "iptable_nat", "iptable_mangle", "iptable_raw", "iptable_filter", "xt_socket")
+_TABLES = ("nat", "mangle", "raw", "filter")
+_BUILT_IN = (
+    *("ip_tables", *(f"iptable_{name}" for name in _TABLES)),
+    *("ip6_tables", *(f"ip6table_{name}" for name in _TABLES)),
+    "xt_socket",
+)
 
 
 def main() -> None:
