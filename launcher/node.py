@@ -118,7 +118,6 @@ async def run_node(config: NodeConfig, api_key: str, tasks: Path, overrides: Pat
                 await _be_online_while_isolated(session, gate, reconciler)
             finally:
                 log.info("stopping: no more runs are taken, running ones go on")
-                await session.close()
                 await reconciler.close(_PATIENCE)
     except asyncio.CancelledError:
         log.info("stopped")
@@ -135,13 +134,13 @@ async def _be_online_while_isolated(session: V4Session, gate: Gate, reconciler: 
         shut = asyncio.create_task(gate.closed())
         try:
             await asyncio.wait({connected, shut}, return_when=asyncio.FIRST_COMPLETED)
-            if connected.done():
-                connected.result()
-            log.warning("offline: the isolation does not hold")
         finally:
-            connected.cancel()
             shut.cancel()
-            await session.close()
+            connected.cancel()
+            await asyncio.wait({connected})
+        if not connected.cancelled():
+            connected.result()
+        log.warning("offline: the isolation does not hold")
 
 
 async def what_a_pass_is_valid_for(config: NodeConfig, cluster: Cluster, templates: JobTemplates) -> list[Any]:

@@ -46,7 +46,7 @@ class V4Session:
     def __init__(self, http: aiohttp.ClientSession, node: NodeSection, api_key: str) -> None:
         self._node = node
         self._rest = Rest(http, node.api_url, api_key)
-        self._synced = asyncio.Event()
+        self._synced, self._ended = asyncio.Event(), asyncio.Event()
         self._token_refused = False
         self._socket = socketio.AsyncClient(reconnection=False, http_session=http, handle_sigint=False)
         for event, handler in {
@@ -56,6 +56,7 @@ class V4Session:
             "expired_token": self._on_bad_token,
             "invalid_token": self._on_bad_token,
             "message": self._on_message,
+            "disconnect": self._on_disconnect,
         }.items():
             self._socket.on(event, handler, namespace=NAMESPACE)
 
@@ -165,7 +166,7 @@ class V4Session:
     # Being online
 
     async def stay_connected(self, listener: Listener) -> None:
-        """Be online, for ever: connect, and connect again with a fresh token whenever the connection ends."""
+        """Be online until cancelled: connect, and connect again with a fresh token whenever the connection ends."""
         self._listener = listener
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._rest.keep_fresh())
@@ -175,6 +176,7 @@ class V4Session:
         failures = 0
         while True:
             self._synced.clear()
+            self._ended.clear()
             try:
                 if self._token_refused:
                     await self._rest.renew()
@@ -203,7 +205,8 @@ class V4Session:
         log.info("online", extra={"fields": {"node": self.identity.name, "server": self.identity.server}})
         meanwhile = [asyncio.create_task(self._ping()), asyncio.create_task(self._sync_now_and_then())]
         try:
-            await self._socket.wait()
+            # Not the socket's own wait(): cancelled while a connection ends, it goes on as if nothing had been said.
+            await self._ended.wait()
         finally:
             for task in meanwhile:
                 task.cancel()
@@ -220,10 +223,6 @@ class V4Session:
         while True:
             await asyncio.sleep(_SYNC_EVERY)
             self._listener.open_runs(await self._until_answered(None))
-
-    async def close(self) -> None:
-        """Go offline."""
-        await self._socket.disconnect()
 
     # What the server tells
 
@@ -264,6 +263,9 @@ class V4Session:
         # The connection stays, but anonymous: end it, and connect again with a new token.
         self._token_refused = True
         await self._socket.disconnect()
+
+    async def _on_disconnect(self, _: str) -> None:
+        self._ended.set()
 
     async def _on_message(self, text: Any) -> None:
         log.debug("the server says", extra={"fields": {"message": str(text)[:500]}})

@@ -58,18 +58,24 @@ def node_section(server):
 
 
 @contextlib.asynccontextmanager
-async def online(server, collaboration):
-    heard = Heard()
+async def opened(server, collaboration):
     async with aiohttp.ClientSession() as http:
         session = V4Session(http, node_section(server), collaboration.nodes[0].api_key)
         await session.open()
+        yield session
+
+
+@contextlib.asynccontextmanager
+async def online(server, collaboration):
+    heard = Heard()
+    async with opened(server, collaboration) as session:
         connected = asyncio.create_task(session.stay_connected(heard))
         await until(lambda: session.online and heard.lists)
         try:
             yield session, heard
         finally:
             connected.cancel()
-            await session.close()
+            await asyncio.wait({connected})
 
 
 async def until(condition, seconds=30):
@@ -92,6 +98,19 @@ async def test_online_while_connected_and_offline_afterwards(server, collaborati
     async with online(server, collaboration):
         assert await asyncio.to_thread(status) == "online"
     await asyncio.to_thread(wait_until, lambda: status() == "offline", 20, status)
+
+
+async def test_who_is_told_to_go_offline_while_the_connection_ends_does_not_come_back(server, collaboration):
+    async with opened(server, collaboration) as session:
+        for pause in (0, 0.001, 0.01, 0.1, 0.3):
+            connected = asyncio.create_task(session.stay_connected(Heard()))
+            await until(lambda: session.online)
+            closing = asyncio.create_task(session._socket.disconnect())
+            await asyncio.sleep(pause)
+            connected.cancel()
+            await asyncio.wait({connected}, timeout=5)
+            assert connected.cancelled(), f"{pause} s after it began to close"
+            await closing
 
 
 async def test_a_task_is_heard_taken_and_its_result_delivered_once(server, collaboration):
