@@ -1,15 +1,17 @@
 """An algorithm that behaves as told, well, badly or slowly, and looks around: so tests see how the node copes."""
 
-from behave.endings import big_output, crash, exit_code, log_lines, sleep, tick
+from behave.endings import big_output, crash, device, exit_code, leave, log_lines, sleep, tick
 from behave.surroundings import environment, fetch, files, reach, resolve, write
 
 __all__ = [
     "big_output",
     "crash",
+    "device",
     "environment",
     "exit_code",
     "fetch",
     "files",
+    "leave",
     "log_lines",
     "reach",
     "resolve",

@@ -1,6 +1,9 @@
 """Ways to end, to take long, and to leave something behind."""
 
+import errno
 import os
+import socket
+import stat
 import sys
 import time
 from pathlib import Path
@@ -16,6 +19,37 @@ def crash(message: str, after: float = 0) -> None:
 def exit_code(code: int) -> None:
     """End the process at once with an exit status, and without a result."""
     sys.exit(code)
+
+
+def leave(kind: str) -> None:
+    """Leave as output what is none, and end without complaint."""
+    output = Path(os.environ["OUTPUT_FILE"])
+    output.unlink()
+    makers = {
+        "link to the node's key": lambda: output.symlink_to("/run/secrets/v6-node/api_key"),
+        "link to other runs": lambda: output.symlink_to("../.."),
+        "link to its own input": lambda: output.symlink_to(os.environ["INPUT_FILE"]),
+        "link to nothing": lambda: output.symlink_to("/nowhere"),
+        "second name of the token": lambda: os.link(os.environ["TOKEN_FILE"], output),
+        "pipe": lambda: os.mkfifo(output),
+        "socket": lambda: socket.socket(socket.AF_UNIX).bind(str(output)),
+        "folder": lambda: (output / "deeper").mkdir(parents=True),
+        "1 TiB of nothing": lambda: (output.touch(), os.truncate(output, 2**40)),
+        "unreadable": lambda: (output.write_text("1"), output.chmod(0)),
+        "nothing": lambda: None,
+    }
+    makers[kind]()
+    sys.stdout.flush()
+    os._exit(0)
+
+
+def device() -> str:
+    """Try to make a device as output: `made`, or the name of the error number."""
+    try:
+        os.mknod(os.environ["OUTPUT_FILE"] + "-device", 0o666 | stat.S_IFCHR, os.makedev(1, 5))
+    except OSError as error:
+        return errno.errorcode.get(error.errno or 0, repr(error))
+    return "made"
 
 
 def sleep(seconds: float) -> float:
