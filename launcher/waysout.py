@@ -35,6 +35,8 @@ class Way:
 WAYS = (
     Way("proxy", "http", "the node's proxy, by its name", OPEN),
     Way("egress-proxy", "tcp", "the egress proxy, by its name, where something is whitelisted", OPEN),
+    Way("whitelisted", "via", "a whitelisted host, through the egress proxy", OPEN, arranged=True),
+    Way("own-database", "tcp", "a database that the task asked for", OPEN, arranged=True),
     Way("not-whitelisted", "via", "a host that is not whitelisted, through the egress proxy"),
     Way("vantage6-server", "tcp", "the vantage6 server, past the proxy"),
     Way("internet-ipv4", "tcp", "a host beyond the cluster, over IPv4"),

@@ -10,8 +10,8 @@ class BuildError(Exception):
 
 
 REPOSITORY = Path(__file__).resolve().parents[2]
-ALGORITHMS = REPOSITORY / "tests" / "algorithms"
-SERVICES = REPOSITORY / "tests" / "services"
+TESTS = REPOSITORY / "tests"
+ALGORITHMS = TESTS / "algorithms"
 PRODUCTS = REPOSITORY / "ci" / "images"
 
 
@@ -62,7 +62,8 @@ RECIPES = {
         Recipe("v6-node-tunnel", PRODUCTS / "v6-node-tunnel" / "Dockerfile", PRODUCTS / "v6-node-tunnel"),
         Recipe("average", ALGORITHMS / "average" / "Dockerfile", ALGORITHMS),
         Recipe("behave", ALGORITHMS / "behave" / "Dockerfile", ALGORITHMS),
-        Recipe("services", SERVICES / "Dockerfile", SERVICES),
+        Recipe("services", TESTS / "services" / "Dockerfile", TESTS / "services"),
+        Recipe("firstpacket", TESTS / "firstpacket" / "Dockerfile", TESTS / "firstpacket"),
         Recipe("v6-node-diagnostics", ALGORITHMS / "diagnostics" / "Dockerfile", ALGORITHMS),
     )
 }

@@ -13,6 +13,7 @@ from ci import images as image_builder
 from ci.cluster import Cluster
 from ci.images import Image
 from tests.cluster import figures, versions
+from tests.cluster.servers import free_port, names, outside, postgres, there
 from tests.cluster.troupe import Troupe
 from tests.stage.federation import Federation
 from tests.stage.kube import STAGE_LABEL, Kubectl
@@ -21,6 +22,7 @@ from tests.stage.server import Server
 from tests.stage.stagehand import Stagehand
 
 PRODUCT = ["v6-node", "v6-node-diagnostics", "v6-node-egress", "v6-node-tunnel"]
+__all__ = ["free_port", "names", "outside", "postgres", "there"]  # fixtures of another module
 TESTED = "tested against"
 TROUPES = pytest.StashKey[list[Troupe]]()
 
@@ -40,7 +42,7 @@ def kubectl(cluster: Cluster) -> Kubectl:
 
 @pytest.fixture(scope="session")
 def images(cluster: Cluster) -> dict[str, Image]:
-    return image_builder.ensure_loaded(cluster, [*PRODUCT, "average", "behave", "services"])
+    return image_builder.ensure_loaded(cluster, [*PRODUCT, "average", "behave", "services", "firstpacket"])
 
 
 @pytest.fixture(scope="session")

@@ -21,7 +21,7 @@ CHART = Path(__file__).parents[2] / "charts" / "v6-node"
 RELEASE = "v6-node"
 ONLINE_SECONDS = 120.0
 # Hosts beyond the cluster: the local cluster's stand-in for the internet; elsewhere addresses that pods there reach.
-INTERNET = tuple(os.environ.get("V6_NODE_TEST_INTERNET", "203.0.113.10").split(","))
+INTERNET = tuple(os.environ.get("V6_NODE_TEST_INTERNET", "203.0.113.10,2001:db8:203::10").split(","))
 LAUNCHER = "v6-node-launcher-0"
 OPTIONAL = {"egress": "v6-node-egress", "tunnels": "v6-node-tunnel"}
 

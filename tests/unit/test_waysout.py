@@ -33,8 +33,13 @@ def test_with_nothing_known_what_every_pod_has_is_tried() -> None:
     assert tried >= {"proxy", "metadata", "lookup", "api-token", "variables", "root-file-system", "other-runs-files"}
 
 
-def test_only_the_proxies_are_expected_to_be_open() -> None:
-    assert [way.name for way in WAYS if way.expected == OPEN] == ["proxy", "egress-proxy"]
+def test_only_the_proxies_and_what_was_granted_are_expected_to_be_open() -> None:
+    assert [way.name for way in WAYS if way.expected == OPEN] == [
+        "proxy",
+        "egress-proxy",
+        "whitelisted",
+        "own-database",
+    ]
 
 
 def test_the_egress_proxy_is_tried_only_where_there_is_one() -> None:

@@ -7,11 +7,11 @@ import pytest
 
 from ci.cluster import Cluster
 from ci.images import Image
-from tests.cluster.services.conftest import PASSWORD
-from tests.cluster.services.names import Names
+from tests.cluster.servers import PASSWORD
 from tests.cluster.troupe import Troupe
 from tests.stage.federation import Researcher
 from tests.stage.kube import Kubectl
+from tests.stage.names import Names
 from tests.stage.node import Node
 
 QUERY = "SELECT age FROM ages"

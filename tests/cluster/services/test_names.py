@@ -7,9 +7,9 @@ import pytest
 
 from ci.cluster import Cluster
 from ci.images import Image
-from tests.cluster.services.names import Names
 from tests.cluster.troupe import Troupe
 from tests.stage.federation import Researcher
+from tests.stage.names import Names
 from tests.stage.node import INTERNET, Node
 from tests.stage.stagehand import Stagehand
 from tests.stage.task import Task
@@ -56,6 +56,7 @@ def test_all_addresses_of_a_name_are_known_and_open(
     assert [each["outcome"] for each in tried.wait().result()] == ["connected"] * 2
 
 
+@pytest.mark.slow  # the cluster's DNS takes its time
 def test_a_name_that_moves_while_algorithms_run(
     researcher: Researcher,
     images: dict[str, Image],

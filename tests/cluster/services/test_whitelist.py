@@ -5,10 +5,10 @@ from typing import Any
 import pytest
 
 from ci.images import Image
-from tests.cluster.services.names import Names
 from tests.cluster.troupe import Troupe
 from tests.stage.federation import Researcher
 from tests.stage.kube import Kubectl
+from tests.stage.names import Names
 from tests.stage.node import INTERNET, Node
 
 THERE = INTERNET[0]

@@ -8,8 +8,8 @@ import pytest
 
 from ci.cluster import Cluster
 from ci.images import Image
-from tests.cluster.services.names import Names
 from tests.stage.kube import STAGE_LABEL, Kubectl
+from tests.stage.names import Names
 from tests.stage.node import owner_of_this_process
 from tests.stage.outside import Outside
 from tests.stage.waiting import wait_until

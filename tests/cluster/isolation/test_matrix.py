@@ -1,0 +1,238 @@
+"""Every way out, from algorithms with and without grants, and from a pod that nothing restricts.
+
+The README shows the table; `V6_NODE_WRITE_README=1 pytest tests/cluster/isolation` writes it anew.
+"""
+
+import os
+import secrets
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+from ci.cluster import Cluster
+from ci.images import Image
+from launcher.waysout import BY_NAME, WAYS, Surroundings, probes
+from tests.cluster import figures
+from tests.cluster.isolation.matrix import COLUMNS, Cells, collect, publish, published, section, wrong
+from tests.cluster.servers import PASSWORD
+from tests.cluster.troupe import Troupe
+from tests.stage.kube import Kubectl
+from tests.stage.node import INTERNET, Node, owner_of_this_process
+from tests.stage.stagehand import Stagehand
+from tests.stage.task import Task
+
+SECONDS = 3.0
+HOLD_PORT = 9000
+# Ways whose target lets nobody in: that it listens is shown from its own pod.
+SHOWN_FROM_WITHIN = {"launcher", "other-run", "other-node"}
+# What only algorithms have: there is no such thing for the control to try.
+OF_ALGORITHMS = {"proxy", "egress-proxy", "whitelisted", "not-whitelisted", "own-database"}
+
+Row = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Scene:
+    """Two nodes, of which one has databases and the other a whitelist; a run that waits; and a free pod."""
+
+    plain: Node
+    listed: Node
+    waiting: Task
+    waiting_pod: dict[str, Any]
+    free: Stagehand
+    ports: dict[str, int]
+    node_port: int
+    there: str
+    image: str
+
+    def column(self, name: str) -> list[Row]:
+        """What is to be tried from one column."""
+        node = self.listed if name == "a whitelist" else self.plain
+        asked = [{"name": way, **target} for way, target in self._arranged(name, node)]
+        tried = probes(self._surroundings(name, node), SECONDS)
+        return [*tried, *(_probe(**each) for each in asked)]
+
+    def _surroundings(self, column: str, node: Node) -> Surroundings:
+        kubectl, server = node.kubectl, node.collaboration.federation.server
+        (api,) = kubectl.get("endpointslices", namespace="default", selector="kubernetes.io/service-name=kubernetes")
+        (launcher,) = node.pods("launcher")
+        host = server.url.removeprefix("http://")
+        other = "other" if column == "a service as database" else "registry"
+        return Surroundings(
+            proxy_port=80,
+            server=((host, server.port),),
+            api_service=((_service(kubectl, "default", "kubernetes"), 443),),
+            api_address=((api["endpoints"][0]["addresses"][0], api["ports"][0]["port"]),),
+            nameservers=(_service(kubectl, "kube-system", "kube-dns"),),
+            machine=tuple(self._machine(kubectl)),
+            launcher=tuple((each["ip"], 8081) for each in launcher["status"]["podIPs"]),
+            outside=INTERNET,
+            databases=((host, self.ports[other]),),
+            egress_port=3128 if column == "a whitelist" else None,
+        )
+
+    def _arranged(self, column: str, node: Node) -> Iterator[tuple[str, dict[str, Any]]]:
+        kubectl = node.kubectl
+        host = node.collaboration.federation.server.url.removeprefix("http://")
+        for address in self._machine(kubectl):
+            yield "node-port", {"host": address, "port": self.node_port}
+        for each in self.waiting_pod["status"]["podIPs"]:
+            yield "other-run", {"host": each["ip"], "port": HOLD_PORT}
+        for each in kubectl.get("pod", "postgres", namespace=self.there)["status"]["podIPs"]:
+            yield "other-namespace", {"host": each["ip"], "port": 6432}
+        stranger = self.plain if node is self.listed else self.listed
+        (proxy,) = stranger.pods("proxy")
+        for each in proxy["status"]["podIPs"]:
+            yield "other-node", {"host": each["ip"], "port": 8080}
+        if column == "a service as database":
+            yield "own-database", {"host": host, "port": self.ports["registry"]}
+        if column == "a whitelist":
+            yield "whitelisted", {"host": INTERNET[0], "port": 443, "proxy": ["squid", 3128]}
+
+    def _machine(self, kubectl: Kubectl) -> list[str]:
+        machine = kubectl.get("node", self.free.machine)["status"]["addresses"]
+        return [each["address"] for each in machine if each["type"] == "InternalIP"]
+
+
+def _probe(name: str, **target: Any) -> Row:
+    way = BY_NAME[name]
+    return {"name": name, "kind": way.kind, "expected": way.expected, "timeout": SECONDS, **target}
+
+
+def _service(kubectl: Kubectl, namespace: str, name: str) -> str:
+    return str(kubectl.get("service", name, namespace=namespace)["spec"]["clusterIP"])
+
+
+@pytest.fixture(scope="module")
+def free(kubectl: Kubectl, images: dict[str, Image]) -> Iterator[Stagehand]:
+    """A pod with the diagnostics algorithm's code, and nothing that restricts it."""
+    name = f"v6-free-{secrets.token_hex(3)}"
+    with Stagehand(kubectl, name, images["v6-node-diagnostics"].ref, owner_of_this_process()) as hand:
+        yield hand
+
+
+@pytest.fixture(scope="module")
+def scene(  # noqa: PLR0917  everything comes together here
+    troupe: Troupe,
+    cluster: Cluster,
+    images: dict[str, Image],
+    free: Stagehand,
+    there: str,
+    postgres: Callable[[], int],
+    kubectl: Kubectl,
+) -> Scene:
+    ports = {"registry": postgres(), "other": postgres()}
+    host = cluster.host_address
+    databases = [
+        {
+            "label": label,
+            "type": "sql",
+            "uri": f"postgresql://reader:{PASSWORD}@{host}:{port}/postgres",
+            "reach": [{"host": host, "port": port}],
+        }
+        for label, port in ports.items()
+    ]
+    study = troupe.collaboration(2)
+    plain = troupe.node(study, study.nodes[0], databases=databases)
+    listed = troupe.node(study, study.nodes[1], whitelist={"destinations": [{"host": INTERNET[0], "port": 443}]})
+    for node in (plain, listed):
+        node.install()
+    for node in (plain, listed):
+        node.wait_online()
+    spec = {"type": "NodePort", "selector": {"app": "postgres"}, "ports": [{"port": 6432}]}
+    service = {"apiVersion": "v1", "kind": "Service", "metadata": {"name": "at-node"}}
+    kubectl.apply({**service, "spec": {**spec, "ipFamilyPolicy": "PreferDualStack"}}, namespace=there)
+    at_node = kubectl.get("service", "at-node", namespace=there)
+    image = images["v6-node-diagnostics"].ref
+    waiting = study.researcher().send(image, "hold", 45, HOLD_PORT, to=[plain.account.organization])
+    waiting.wait(60, until=lambda task: task.statuses() == ["active"])
+    pods = [pod for pod in plain.pods("algorithm") if pod["status"]["phase"] == "Running"]
+    return Scene(plain, listed, waiting, pods[0], free, ports, at_node["spec"]["ports"][0]["nodePort"], there, image)
+
+
+def _sent(scene: Scene, column: str) -> Task:
+    node = scene.listed if column == "a whitelist" else scene.plain
+    databases = ["registry"] if column == "a service as database" else []
+    researcher = node.collaboration.researcher(node.account.organization)
+    to = [node.account.organization]
+    return researcher.send(scene.image, "probe", scene.column(column), to=to, databases=databases)
+
+
+def _from_within(scene: Scene, row: Row) -> Row:
+    """Try a way from the target's own pod."""
+    if row["name"] == "launcher":
+        (pod,), namespace = scene.plain.pods("launcher"), scene.plain.namespace
+    elif row["name"] == "other-node":
+        (pod,), namespace = scene.listed.pods("proxy"), scene.listed.namespace
+    else:
+        pod, namespace = scene.waiting_pod, scene.plain.namespace
+    code = f"import socket; socket.create_connection(({row['host']!r}, {row['port']}), timeout=3)"
+    scene.plain.kubectl("exec", pod["metadata"]["name"], "--", "python", "-c", code, namespace=namespace)
+    return {**row, "observed": "connected"}
+
+
+def _control(scene: Scene) -> list[Row]:
+    asked = [row for row in scene.column("no database") if row["name"] not in OF_ALGORITHMS]
+    within = [_from_within(scene, row) for row in asked if row["name"] in SHOWN_FROM_WITHIN]
+    freely = [row for row in asked if row["name"] not in SHOWN_FROM_WITHIN]
+    return within + scene.free.python(f"""
+        import contextlib, io, json, pathlib
+        from diagnostics import probe
+        pathlib.Path("/mnt/data/task-of-somebody-else").mkdir(parents=True, exist_ok=True)
+        with contextlib.redirect_stdout(io.StringIO()):
+            rows = probe({freely!r})
+        print(json.dumps(rows))
+    """)
+
+
+@pytest.fixture(scope="module")
+def cells(scene: Scene) -> Cells:
+    """Everything tried: from three algorithms at once, and then from the control."""
+    tasks = {column: _sent(scene, column) for column in COLUMNS if column != "control"}
+    found = {column: collect(task.wait(180).result()) for column, task in tasks.items()}
+    return {**found, "control": collect(_control(scene))}
+
+
+@pytest.mark.parametrize("column", COLUMNS)
+def test_every_way_is_as_it_should_be(cells: Cells, column: str) -> None:
+    assert wrong(column, cells[column]) == []
+
+
+def test_every_way_was_tried_from_everywhere(cells: Cells) -> None:
+    for column in COLUMNS:
+        missing = {way.name for way in WAYS} - set(cells[column])
+        granted = {"egress-proxy", "whitelisted", "not-whitelisted", "own-database"}
+        allowed = OF_ALGORITHMS if column == "control" else granted
+        assert missing <= allowed, column
+        assert len(cells[column]) >= 20
+    assert {"egress-proxy", "whitelisted", "not-whitelisted"} <= set(cells["a whitelist"])
+    assert "own-database" in cells["a service as database"]
+
+
+def test_nobody_gets_in_to_a_run(cells: Cells, scene: Scene) -> None:
+    """The run that waits saw nobody but the control from within its own pod."""
+    del cells  # by then everybody has tried
+    own = {each["ip"] for each in scene.waiting_pod["status"]["podIPs"]}
+    row = [{**each, "observed": ""} for each in scene.column("no database") if each["name"] == "other-run"]
+    tried = scene.free.python(f"""
+        import contextlib, io, json
+        from diagnostics import probe
+        with contextlib.redirect_stdout(io.StringIO()):
+            rows = probe({row!r})
+        print(json.dumps(rows))
+    """)
+    assert {each["observed"] for each in tried} <= {"timed out", "unreachable"}
+    visitors = {visitor.removeprefix("::ffff:") for visitor in scene.waiting.wait(120).result()["visitors"]}
+    assert visitors
+    assert visitors <= own
+
+
+def test_the_readme_has_this_table(cells: Cells, cluster: Cluster) -> None:
+    table = section(cells)
+    figures.note("ways out", *table.splitlines())
+    if os.environ.get("V6_NODE_WRITE_README"):
+        publish(table)
+    if cluster.local:  # elsewhere a way may be shut in another manner
+        assert published() == table, "write it anew: V6_NODE_WRITE_README=1"
