@@ -16,6 +16,7 @@ from typing import Any
 
 from prometheus_client import Gauge
 
+from launcher.backoff import backoff
 from launcher.config import IsolationSection
 from launcher.isolationcheck import NotRunnable, Verdict
 
@@ -36,7 +37,7 @@ class Gate:
     Args:
         settings: of the chart's values.
         check: carries a check out.
-        state: what a pass is valid for.
+        state: what a pass is valid for; raises `NotRunnable` if that can't be told now.
         memory: file that remembers the last pass.
         announce: tells the cluster what happened: whether the gate is open, and a sentence.
     """
@@ -93,7 +94,7 @@ class Gate:
             if self.checked_at is None or not self.verdict.passed or self._due() <= 0:
                 await self.check_now()
                 failures = 0 if self.verdict.passed else failures + 1
-            retry = min(_FIRST_RETRY * 2 ** max(failures - 1, 0), _LONGEST_RETRY)
+            retry = backoff(failures, _FIRST_RETRY, _LONGEST_RETRY)
             wait = self._due() if self.verdict.passed else retry
             try:
                 async with asyncio.timeout(max(wait, 0.1)):
@@ -106,13 +107,13 @@ class Gate:
     async def check_now(self) -> Verdict:
         """Check, open or shut the gate accordingly, and say so."""
         async with self._checking:
-            state = await self._fingerprint()
             start = time.monotonic()
             try:
+                self._checked_state = await self._fingerprint()
                 self.verdict = await self._check()
             except NotRunnable as error:
                 self.verdict = Verdict(False, str(error))
-            self._checked_state, self.checked_at = state, time.time()
+            self.checked_at = time.time()
             PASSED.set(self.verdict.passed)
             CHECKED.set(self.checked_at)
             await self._conclude(round(time.monotonic() - start, 1))
@@ -123,8 +124,8 @@ class Gate:
         fields = {"seconds": seconds, "probes": len(verdict.rows), "accepted": verdict.accepted}
         if verdict.passed:
             log.info("the isolation holds", extra={"fields": fields})
-            await asyncio.to_thread(self._remember)
             self._open()
+            await self._remember()
         else:
             log.error("the isolation does not hold", extra={"fields": {**fields, "reason": verdict.reason}})
             await asyncio.to_thread(self._memory.unlink, True)
@@ -154,8 +155,15 @@ class Gate:
             await self._wake.wait()
             await asyncio.sleep(_SETTLE)
             self._wake.clear()
-            if await self._fingerprint() != self._checked_state:
+            if await self._differs():
                 return
+
+    async def _differs(self) -> bool:
+        """Whether something else was checked than what is here now, as far as one can tell."""
+        try:
+            return await self._fingerprint() != self._checked_state
+        except NotRunnable:
+            return True
 
     async def _fingerprint(self) -> str:
         state = json.dumps(await self._state(), sort_keys=True, default=str)
@@ -168,17 +176,24 @@ class Gate:
             state, at, rows = str(memory["state"]), float(memory["at"]), list(memory["rows"])
         except (OSError, ValueError, TypeError, KeyError):
             return
-        fresh = 0 <= time.time() - at < self._settings.recheckEvery
-        if fresh and state == await self._fingerprint():
-            self._checked_state, self.checked_at = state, at
+        self._checked_state = state
+        if 0 <= time.time() - at < self._settings.recheckEvery and not await self._differs():
+            self.checked_at = at
             self.verdict = Verdict(True, "", rows, list(memory.get("accepted") or ()))
             PASSED.set(1)
             CHECKED.set(at)
             log.info("the isolation was checked before", extra={"fields": {"seconds_ago": round(time.time() - at)}})
             self._open()
 
-    def _remember(self) -> None:
+    async def _remember(self) -> None:
         memory = {"state": self._checked_state, "at": self.checked_at, "rows": self.verdict.rows}
+        text = json.dumps({**memory, "accepted": self.verdict.accepted})
+        try:
+            await asyncio.to_thread(self._write, text)
+        except OSError as error:
+            log.warning("a restart will check anew: the pass can't be kept", extra={"fields": {"reason": str(error)}})
+
+    def _write(self, text: str) -> None:
         aside = self._memory.with_suffix(".new")
-        aside.write_text(json.dumps({**memory, "accepted": self.verdict.accepted}))
+        aside.write_text(text)
         aside.rename(self._memory)

@@ -6,6 +6,7 @@ import logging
 from collections.abc import Callable, Hashable
 from typing import Generic, TypeVar
 
+from launcher.backoff import backoff
 from launcher.kubeapi import ApiRefusal, ClusterUnavailable, KubeApi, Tree
 from launcher.runs import PREFIX
 
@@ -49,17 +50,18 @@ class Mirror(Generic[Key]):
 
     async def follow(self) -> None:
         """Keep `seen` current, for ever."""
-        delay = _FIRST_DELAY
+        failures = 0
         while True:
             try:
                 version = await self._list()
-                delay = _FIRST_DELAY
+                failures = 0
                 await self._watch_from(version)
             except (ClusterUnavailable, ApiRefusal) as error:
+                failures += 1
+                delay = backoff(failures, _FIRST_DELAY, _LONGEST_DELAY)
                 fields = {"path": self._path, "reason": str(error)[:300], "seconds": delay}
                 log.warning("a watch broke; listing again", extra={"fields": fields})
                 await asyncio.sleep(delay)
-                delay = min(delay * 2, _LONGEST_DELAY)
 
     async def _list(self) -> str:
         before = {key: item["metadata"]["uid"] for key, item in self.seen.items()}

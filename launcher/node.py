@@ -12,18 +12,18 @@ from typing import Any, TypeVar
 import aiohttp
 from prometheus_client import Gauge
 
+from launcher.backoff import backoff
 from launcher.cluster import Cluster
 from launcher.config import NodeConfig
 from launcher.destinations import Destinations
 from launcher.gate import Gate
-from launcher.isolationcheck import IsolationCheck
+from launcher.isolationcheck import IsolationCheck, NotRunnable
 from launcher.kubeapi import ApiRefusal, ClusterUnavailable, KubeApi
 from launcher.launch import NOBODY, Launch
 from launcher.networkpolicies import rules
 from launcher.reconciler import Reconciler
 from launcher.rules import RULES
 from launcher.session import ServerRefusal, ServerUnavailable
-from launcher.session.rest import backoff
 from launcher.session.v4 import V4Session
 from launcher.status import Status
 from launcher.taskfiles import TaskFiles
@@ -144,13 +144,21 @@ async def _be_online_while_isolated(session: V4Session, gate: Gate, reconciler: 
 
 
 async def what_a_pass_is_valid_for(config: NodeConfig, cluster: Cluster, templates: JobTemplates) -> list[Any]:
-    """Everything that algorithms' isolation depends on and that this node can know of."""
+    """Everything that algorithms' isolation depends on and that this node can know of.
+
+    Raises:
+        NotRunnable: the API server does not tell its version.
+    """
+    try:
+        version = await cluster.version()
+    except (ClusterUnavailable, ApiRefusal) as error:
+        raise NotRunnable(f"The isolation can't be checked: {error}") from error
     kept = [destination.policy for place in config.kubernetes.databases for destination in place.reach]
     return [
         config.kubernetes.model_dump(),
         templates.texts(),
         rules(cluster.policies, kept),
-        await cluster.version(),
+        version,
     ]
 
 

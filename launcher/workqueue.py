@@ -4,6 +4,8 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 
+from launcher.backoff import backoff
+
 log = logging.getLogger(__name__)
 
 _FIRST_DELAY, _LONGEST_DELAY = 0.5, 60.0
@@ -59,7 +61,7 @@ class WorkQueue:
 
     def _try_later(self, key: int, error: Exception) -> None:
         failures = self._failures[key] = self._failures.get(key, 0) + 1
-        delay = min(_FIRST_DELAY * 2 ** min(failures - 1, 10), _LONGEST_DELAY)
+        delay = backoff(failures, _FIRST_DELAY, _LONGEST_DELAY)
         fields = {"run": key, "reason": str(error), "seconds": delay}
         log.warning(
             "trying again later",

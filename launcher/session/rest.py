@@ -10,6 +10,7 @@ import aiohttp
 import jwt
 
 from launcher import logs
+from launcher.backoff import backoff
 from launcher.session import LoginRefused, ServerRefusal, ServerUnavailable
 from launcher.session.resultbody import ResultBody
 
@@ -18,13 +19,7 @@ log = logging.getLogger(__name__)
 # The server answers 401 to an expired token and 422 to one signed with a secret that it no longer has.
 _STALE_TOKEN = {401, 422}
 _RENEW_BEFORE_EXPIRY = 600.0
-_FIRST_WAIT, _LONGEST_WAIT = 1.0, 30.0
 TIMEOUT = aiohttp.ClientTimeout(total=None, sock_connect=10, sock_read=120)
-
-
-def backoff(failures: int) -> float:
-    """Seconds to wait after so many failures in a row (1, 2, 4, ... 30)."""
-    return float(min(_FIRST_WAIT * 2 ** min(failures - 1, 10), _LONGEST_WAIT))
 
 
 class Rest:

@@ -14,10 +14,11 @@ import aiohttp
 import socketio
 from socketio.exceptions import SocketIOError
 
+from launcher.backoff import backoff
 from launcher.config import NodeSection
 from launcher.runs import Outcome, Run, RunStatus
 from launcher.session import Identity, Listener, LoginRefused, ServerRefusal, ServerUnavailable
-from launcher.session.rest import Rest, backoff
+from launcher.session.rest import Rest
 from launcher.session.resultbody import ResultBody
 from launcher.session.v4_answers import page_count, parse_run
 
@@ -191,7 +192,7 @@ class V4Session:
                 log.warning("not online", extra={"fields": {"reason": str(error) or "the server did not say sync"}})
             finally:
                 await self._socket.disconnect()
-            await asyncio.sleep(backoff(failures or 1))
+            await asyncio.sleep(backoff(failures))
 
     async def _be_online(self) -> None:
         """Return when the connection ends.

@@ -23,7 +23,7 @@ class Scene:
 
     def __init__(self, memory: Path, **settings: Any) -> None:
         self.outcome: Verdict | Exception = HOLDS
-        self.state: dict[str, Any] = {"policies": 1}
+        self.state: dict[str, Any] | NotRunnable = {"policies": 1}
         self.checks = 0
         self.said: list[tuple[bool, str]] = []
         self.memory = memory
@@ -37,6 +37,8 @@ class Scene:
         return self.outcome
 
     async def tell_state(self) -> dict[str, Any]:
+        if isinstance(self.state, NotRunnable):
+            raise self.state
         return self.state
 
     async def announce(self, good: bool, reason: str) -> None:
@@ -123,6 +125,32 @@ async def test_an_event_that_changes_nothing_is_not_tried(memory: Path) -> None:
     await asyncio.sleep(0.1)
     assert scene.checks == 1
     task.cancel()
+
+
+async def test_without_the_api_server_it_shuts_and_opens_again_afterwards(memory: Path) -> None:
+    scene = Scene(memory)
+    task = asyncio.create_task(scene.gate.keep())
+    await asyncio.wait_for(scene.gate.opened(), 5)
+    scene.state = NotRunnable("The API server does not answer.")
+    scene.gate.policies_changed()
+    await asyncio.wait_for(scene.gate.closed(), 5)
+    assert scene.gate.verdict.reason == "The API server does not answer."
+    scene.state = {"policies": 1}
+    await asyncio.wait_for(scene.gate.opened(), 5)
+    task.cancel()
+
+
+async def test_a_pass_that_cannot_be_remembered_is_one(memory: Path) -> None:
+    scene = Scene(memory.parent / "a full disk" / memory.name)
+    await kept(scene, lambda: scene.gate.is_open and scene.checks == 1)
+
+
+async def test_without_the_api_server_no_pass_is_recalled(memory: Path) -> None:
+    await Scene(memory).gate.check_now()
+    again = Scene(memory)
+    again.state = NotRunnable("The API server does not answer.")
+    await kept(again, lambda: again.gate.verdict.reason == "The API server does not answer.")
+    assert not again.gate.is_open
 
 
 async def test_a_restart_reuses_a_recent_pass(memory: Path) -> None:
