@@ -13,8 +13,8 @@ from launcher.config import NodeConfig
 from launcher.diagnosis import job_state, outcome
 from launcher.invariants import InvariantError
 from launcher.kubeapi import ApiRefusal, ClusterUnavailable, KubeApi, Tree
-from launcher.launch import CHECK, Launch
-from launcher.runs import JobState
+from launcher.launch import CHECK, CHECK_GRANTED, Launch
+from launcher.runs import JobState, Run
 from launcher.surroundings import NoControl, surroundings, try_controls
 from launcher.taskfiles import OutputError, TaskFiles
 from launcher.templates import TemplateError
@@ -24,6 +24,8 @@ log = logging.getLogger(__name__)
 
 CAME_THROUGH = frozenset({"connected", "answered", "resolved", "present", "written"})
 """What the diagnostics algorithm says of a way that is open."""
+NONE, ALL = "none", "all"
+"""Which of the node's databases an algorithm is let through to."""
 _SHORTEST = 2.0
 _TIMES_CONTROL = 10
 _PATIENCE = 120.0
@@ -76,7 +78,8 @@ def _sentence(row: Row) -> str:
     way = BY_NAME[row["name"]]
     if way.expected == OPEN:
         return f"Algorithms don't reach {way.what} ({way.name}, {row['target']}: {row['observed']})."
-    return f"Algorithms reach what they must not: {way.what} ({way.name}, {row['target']}: {row['observed']})."
+    who = "Algorithms of tasks with databases" if row.get("databases") == ALL else "Algorithms"
+    return f"{who} reach what they must not: {way.what} ({way.name}, {row['target']}: {row['observed']})."
 
 
 class IsolationCheck:
@@ -106,12 +109,16 @@ class IsolationCheck:
         try:
             here = await surroundings(self._config, self._api)
             seconds = max(_SHORTEST, _TIMES_CONTROL * await try_controls(here))
-            asked = probes(here, seconds)
-            rows = await self._try(asked)
+            trials = {NONE: (CHECK, probes(here, seconds))}
+            if self._launch.every_capability:
+                others = [probe for probe in probes(here, seconds) if probe["name"] != "other-database"]
+                trials[ALL] = (CHECK_GRANTED, others)
+            rows = await self._try(trials)
         except (NoControl, OutputError, TemplateError, InvariantError) as error:
             raise NotRunnable(str(error)) from error
         except (ClusterUnavailable, ApiRefusal, OSError) as error:
             raise NotRunnable(f"The isolation can't be checked: {error}") from error
+        asked = [probe for _, those in trials.values() for probe in those]
         return judge(asked, rows, self._config.kubernetes.isolation.accept)
 
     async def clean_up(self) -> None:
@@ -123,20 +130,29 @@ class IsolationCheck:
         await self._cluster.delete_checks()
         await asyncio.to_thread(self._files.remove, CHECK.id)
 
-    async def _try(self, asked: list[Row]) -> list[Row]:
-        task = {"method": "probe", "args": [asked], "kwargs": {}}
+    async def _try(self, trials: dict[str, tuple[Run, list[Row]]]) -> list[Row]:
+        """Have all trials carried out at once; their rows say which databases they were let through to."""
         await self.clean_up()
-        await asyncio.to_thread(self._files.prepare, CHECK, json.dumps(task).encode(), "")
         start = time.monotonic()
+        rows = []
         try:
-            manifest = await self._launch.check_manifest(f"isolation-check-{secrets.token_hex(4)}")
-            job = await self._cluster.create_check(manifest)
-            await self._ended(job["metadata"]["name"])
-            answer = await asyncio.to_thread(self._files.read_output, CHECK, _MOST_BYTES)
+            jobs = [await self._start(run, asked) for run, asked in trials.values()]
+            for job, (databases, (run, _)) in zip(jobs, trials.items(), strict=True):
+                await self._ended(job)
+                answer = await asyncio.to_thread(self._files.read_output, run, _MOST_BYTES)
+                rows += [{**row, "databases": databases} for row in _rows(answer)]
         finally:
             await self.clean_up()
         log.debug("isolation tried", extra={"fields": {"seconds": round(time.monotonic() - start, 1)}})
-        return _rows(answer)
+        return rows
+
+    async def _start(self, run: Run, asked: list[Row]) -> str:
+        """The name of the Job that carries out these probes."""
+        task = {"method": "probe", "args": [asked], "kwargs": {}}
+        await asyncio.to_thread(self._files.prepare, run, json.dumps(task).encode(), "")
+        manifest = await self._launch.check_manifest(f"isolation-check-{secrets.token_hex(4)}", run)
+        job = await self._cluster.create_check(manifest)
+        return str(job["metadata"]["name"])
 
     async def _ended(self, name: str) -> None:
         """Wait for the algorithm's end.

@@ -36,9 +36,11 @@ def ask(url: str) -> dict[str, Any]:
 
 def show(report: dict[str, Any], console: Console) -> None:
     """Print the table, and below it the verdict."""
-    table = Table("way", "target", "expected", "observed", "ms")
+    table = Table("way", "databases", "target", "expected", "observed", "ms")
     for row in report["rows"]:
-        table.add_row(row["name"], row["target"], row["expected"], row["observed"], str(row["milliseconds"]))
+        table.add_row(
+            row["name"], row["databases"], row["target"], row["expected"], row["observed"], str(row["milliseconds"])
+        )
     if report["rows"]:
         console.print(table)
     for what in ("accepted", "waived"):

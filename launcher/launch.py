@@ -48,6 +48,8 @@ CHECK = Run(
     assigned_at="1970-01-01T00:00:00",
 )
 """What is executed to try the isolation, and to rehearse: a run of no server, whose runs count from 1."""
+CHECK_GRANTED = replace(CHECK, assigned_at="1970-01-01T00:00:01")
+"""The same, let through to every database: policies add up, and one may select only those who asked for something."""
 
 
 class Launch:
@@ -95,26 +97,34 @@ class Launch:
         """
         return self._render(self.context(run, await self._destinations.open(run)))
 
-    async def check_manifest(self, name: str) -> dict[str, Any]:
+    async def check_manifest(self, name: str, run: Run) -> dict[str, Any]:
         """The manifest of an isolation check: what an algorithm gets, by the same template and the same policies.
 
-        Its files are those of the run `CHECK`. It carries no run id, so nobody takes it for a run.
+        It carries no run id, so nobody takes it for a run, and no database's files or credentials.
 
         Args:
             name: of the Job.
+            run: `CHECK` or `CHECK_GRANTED`, of which the files are.
 
         Raises:
             TemplateError, InvariantError, OSError: as for a run.
         """
         image = self._config.kubernetes.isolation.image
-        context = self.context(CHECK, await self._destinations.own_aliases())
+        context = self.context(run, await self._destinations.own_aliases())
+        granted = self.every_capability if run is CHECK_GRANTED else {}
         return self._render(
             replace(
                 context,
-                run=RunFacts(CHECK.id, name, {CHECK_LABEL: "isolation"}, ownership(self._identity, CHECK)),
+                run=RunFacts(run.id, name, {CHECK_LABEL: "isolation"}, ownership(self._identity, run)),
                 image=replace(context.image, ref=image.ref, pull_policy=image.pullPolicy),
+                isolation=replace(context.isolation, labels={**context.isolation.labels, **granted}),
             )
         )
+
+    @property
+    def every_capability(self) -> dict[str, str]:
+        """The labels that open the ways to all of the node's databases."""
+        return {capability(place.label): GRANTED for place in self._config.kubernetes.databases if place.reach}
 
     def _render(self, context: Context) -> dict[str, Any]:
         manifest = self._templates.render(TEMPLATE, context)

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from launcher.isolationcheck import CAME_THROUGH, NotRunnable, _rows, judge
+from launcher.isolationcheck import ALL, CAME_THROUGH, NONE, NotRunnable, _rows, judge
 from launcher.waysout import OPEN, WAYS
 
 SHUT_WORDS = ["timed out", "refused", "unreachable", "unresolved", "forbidden", "absent", "read-only", "no socket"]
@@ -35,6 +35,13 @@ def test_any_way_that_is_open_is_named(way: Any, word: str) -> None:
     verdict = judge(rows, rows, ())
     assert not verdict.passed
     assert verdict.reason.startswith(f"Algorithms reach what they must not: {way.what} ({way.name}, ")
+
+
+def test_it_is_said_when_only_tasks_with_databases_get_out() -> None:
+    rows = [{**each, "databases": NONE} for each in table()]
+    rows += [{**each, "databases": ALL} for each in table(**{"internet-ipv4": "connected"})]
+    reason = judge(rows, rows, ()).reason
+    assert reason.startswith("Algorithms of tasks with databases reach what they must not: a host beyond the cluster")
 
 
 @pytest.mark.parametrize("word", SHUT_WORDS)
