@@ -4,6 +4,7 @@ import json
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from copy import deepcopy
 from typing import Any
 
 import pytest
@@ -29,6 +30,14 @@ GENEROUS = {
     },
 }
 
+# Nobody is there; that there is a way is enough for the gate to try who gets it.
+REGISTRY = {
+    "label": "registry",
+    "type": "sql",
+    "uri": "postgresql://192.0.2.1/registry",
+    "reach": [{"host": "192.0.2.1", "port": 5432}],
+}
+
 
 @pytest.fixture(scope="module")
 def nodes(troupe: Troupe) -> dict[str, Node]:
@@ -39,6 +48,7 @@ def nodes(troupe: Troupe) -> dict[str, Node]:
     nodes["kill"].values["isolation"]["onFailure"] = "kill"
     nodes["not required"].values["isolation"]["required"] = False
     nodes["no image"].values["isolation"]["image"] = {"repository": "localhost/nowhere", "pullPolicy": "Never"}
+    nodes["leave"].values["node"]["databases"] = [REGISTRY]
     for node in nodes.values():
         node.install()
     for name in names[:3]:
@@ -58,10 +68,10 @@ def events(node: Node, reason: str) -> list[str]:
 
 
 @contextmanager
-def generous(kubectl: Kubectl, *nodes: Node) -> Iterator[None]:
+def generous(kubectl: Kubectl, *nodes: Node, policy: dict[str, Any] = GENEROUS) -> Iterator[None]:
     """While a policy opens everything to algorithms."""
     for node in nodes:
-        kubectl.apply(GENEROUS, namespace=node.namespace)
+        kubectl.apply(policy, namespace=node.namespace)
     try:
         yield
     finally:
@@ -125,6 +135,16 @@ def test_a_policy_that_opens_takes_the_node_offline_and_its_removal_brings_it_ba
     assert new.wait(60).statuses() == ["completed"], "what was sent meanwhile is done now"
 
 
+def test_a_policy_for_tasks_with_a_database_is_found_too(nodes: dict[str, Node], kubectl: Kubectl) -> None:
+    node = nodes["leave"]
+    narrow = deepcopy(GENEROUS)
+    narrow["spec"]["podSelector"] = {"matchLabels": {"v6-node.vantage6.ai/database.registry": "granted"}}
+    with generous(kubectl, node, policy=narrow):
+        node.wait_offline(NOTICED_SECONDS)
+        assert status(node)["reason"].startswith("Algorithms of tasks with databases reach what they must not: ")
+    node.wait_online(NOTICED_SECONDS)
+
+
 def test_where_it_is_not_required_that_is_said_loudly(nodes: dict[str, Node]) -> None:
     said = [each for each in nodes["not required"].launcher_events() if each["level"] == "WARNING"]
     assert any("isolation.required is false" in each["event"] for each in said)
@@ -146,6 +166,24 @@ def test_a_restart_reuses_what_was_checked(nodes: dict[str, Node]) -> None:
     node.wait_online(30)
     assert status(node)["checked_at"] == checked
     assert any(each["event"] == "the isolation was checked before" for each in node.launcher_events())
+
+
+def test_an_upgrade_that_changes_something_is_checked_anew(nodes: dict[str, Node]) -> None:
+    node = nodes["leave"]
+    checked = status(node)["checked_at"]
+    node.values["isolation"]["accept"] = ["node-address"]
+    node.install()
+    wait_until(lambda: checked_again(node, checked), 90, lambda: node.kubectl.story(node.namespace))
+    node.wait_online(30)
+
+
+def checked_again(node: Node, before: float) -> bool:
+    """Whether a new launcher passed a check since then."""
+    try:
+        told = status(node)
+    except StageError:  # it is just starting
+        return False
+    return bool(told["passed"] and told["checked_at"] > before)
 
 
 def test_nothing_is_left_of_checks(nodes: dict[str, Node]) -> None:

@@ -10,6 +10,7 @@ from ci import cluster as local_cluster
 from ci import images as image_builder
 from ci.cluster import Cluster, lifecycle
 from tests.cluster import figures
+from tests.cluster.isolation.test_gate import REGISTRY
 from tests.cluster.troupe import Troupe
 from tests.stage import StageError
 from tests.stage.federation import Federation
@@ -72,11 +73,11 @@ def _failures(node: Node) -> list[str]:
 
 
 def test_a_fresh_node_passes_its_gate_soon_and_a_restarted_one_at_once(troupe: Troupe) -> None:
-    """From the launcher's first word to its `online`; the images are present."""
+    """With a database, so that both kinds of algorithm are tried; the images are present."""
     gates, installs, restarts = [], [], []
     study = troupe.collaboration(INSTALLATIONS)
     for account in study.nodes:
-        node = troupe.node(study, account)
+        node = troupe.node(study, account, databases=[REGISTRY])
         start = time.monotonic()
         node.install()
         node.wait_online()

@@ -211,6 +211,15 @@ def test_every_way_was_tried_from_everywhere(cells: Cells) -> None:
     assert "own-database" in cells["a service as database"]
 
 
+def test_a_researcher_need_not_say_what_to_try(scene: Scene) -> None:
+    to = [scene.plain.account.organization]
+    rows = scene.plain.collaboration.researcher().send(scene.image, "probe", to=to).wait(60).result()
+    tried = collect(rows)
+    assert {"proxy", "metadata", "lookup", "api-token", "root-file-system", "other-runs-files"} <= set(tried)
+    assert wrong("no database", tried) == []
+    assert all(row["as_expected"] for row in rows)
+
+
 def test_nobody_gets_in_to_a_run(cells: Cells, scene: Scene) -> None:
     """The run that waits saw nobody but the control from within its own pod."""
     del cells  # by then everybody has tried

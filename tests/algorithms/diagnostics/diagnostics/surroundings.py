@@ -23,7 +23,7 @@ def ways_found_here() -> list[dict[str, Any]]:
         {"name": "api-token", "kind": "file", "host": TOKEN},
         {"name": "variables", "kind": "variables", "host": "environment"},
         {"name": "root-file-system", "kind": "write", "host": "/etc"},
-        {"name": "other-runs", "kind": "other-runs", "host": "/mnt/data"},
+        {"name": "other-runs-files", "kind": "other-runs", "host": "/mnt/data"},
     ]
     for address in _nameservers():
         shut.append({"name": "cluster-dns-udp", "kind": "dns-udp", "host": address, "port": 53})
