@@ -144,7 +144,8 @@ class Cluster:
             "spec": {"egress": rules},
         }
         query = {"fieldManager": FIELD_MANAGER, "force": "true"}
-        await self._api.call("PATCH", f"{self._policies_path}/{policy}", query, wanted, content_type=APPLY)
+        path = f"{self._policies_path}/{policy}"
+        self._policies.keep(await self._api.call("PATCH", path, query, wanted, content_type=APPLY))
 
     async def create_check(self, manifest: Tree) -> Tree:
         """Create the Job of an isolation check."""

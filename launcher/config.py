@@ -252,6 +252,8 @@ class KubernetesSection(Section):
     imagePullSecrets: tuple[str, ...] = ()
     taskVolume: TaskVolume
     databases: tuple[DatabasePlace, ...] = ()
+    policies: dict[str, dict[str, Any]] = {}
+    """What the chart's NetworkPolicies say of algorithms: their specs, by name."""
     egress: EgressService | None = None
     isolation: IsolationSection
     jobs: Jobs = Jobs()

@@ -7,6 +7,7 @@ kept to the addresses found, and to those that running algorithms were given ear
 
 import asyncio
 import ipaddress
+import logging
 import socket
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from typing import Any
@@ -16,6 +17,8 @@ from launcher.cluster import Cluster
 from launcher.config import Destination, NodeConfig
 from launcher.jobcontext import HostAlias
 from launcher.runs import Run
+
+log = logging.getLogger(__name__)
 
 LookUp = Callable[[str], Awaitable[tuple[str, ...]]]
 
@@ -81,6 +84,31 @@ class Destinations:
                 await self._keep(policy, aliases)
         return tuple(dict.fromkeys(aliases))
 
+    @property
+    def kept(self) -> set[str]:
+        """The names of the policies whose egress this launcher keeps."""
+        places = self._kubernetes.databases
+        return {destination.policy for place in places for destination in place.reach if destination.policy}
+
+    @property
+    def disturbed(self) -> list[str]:
+        """The policies whose egress is not what this launcher made it, but somebody else or an earlier launcher."""
+        egress = {policy["metadata"]["name"]: policy["spec"].get("egress") or [] for policy in self._cluster.policies}
+        return sorted(name for name in self.kept & egress.keys() if egress[name] != self._opened.get(name))
+
+    async def restore(self) -> None:
+        """Make every disturbed policy let through what running algorithms were given, and nothing else.
+
+        Raises:
+            ClusterUnavailable, ApiRefusal: it can't be written.
+        """
+        async with self._one_at_a_time:
+            for policy in self.disturbed:
+                if policy in self._opened:
+                    log.warning("a NetworkPolicy was changed by somebody else", extra={"fields": {"policy": policy}})
+                    del self._opened[policy]
+                await self._keep(policy, ())
+
     def of(self, run: Run) -> list[Destination]:
         """Where the databases are that a run's task asked for."""
         labels = dict.fromkeys(database.label for database, _ in requested(self._config.node, run))
@@ -145,8 +173,13 @@ class Destinations:
                 known.setdefault(host, set()).update(addresses)
         rules = egress_rules(destinations, known)
         if self._opened.get(policy) != rules:
-            await self._cluster.apply_egress(policy, rules)
+            # Beforehand: a watch may show the change before the API server's answer is here.
             self._opened[policy] = rules
+            try:
+                await self._cluster.apply_egress(policy, rules)
+            except BaseException:
+                del self._opened[policy]
+                raise
 
 
 def egress_rules(destinations: Iterable[Destination], known: Mapping[str, set[str]]) -> list[dict[str, Any]]:

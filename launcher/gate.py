@@ -61,29 +61,38 @@ class Gate:
         self._checking = asyncio.Lock()
         self._checked_state = ""
         self._told: tuple[bool, str] | None = None
+        self._in_doubt = False
         self.verdict = NEVER
         self.checked_at: float | None = None
-        self.on_close: Callable[[], None] = lambda: None
-        """Told when the gate shuts after it was open."""
+        self.on_breach: Callable[[], None] = lambda: None
+        """Told whenever an algorithm was found to get out, where the isolation is required."""
+        self.on_resume: Callable[[], None] = lambda: None
+        """Told when runs may start that had to wait for a look at changed policies."""
         if not settings.required:
             log.warning("isolation.required is false: algorithms may reach whatever the cluster lets them")
             self._open()
 
     @property
     def is_open(self) -> bool:
-        """Whether runs may start."""
+        """Whether the node may be online."""
         return self._opened.is_set()
 
+    @property
+    def may_start(self) -> bool:
+        """Whether runs may start: not between a change of a policy and the look at it."""
+        return self.is_open and not (self._in_doubt and self._settings.required)
+
     async def opened(self) -> None:
-        """Return as soon as runs may start."""
+        """Return as soon as the node may be online."""
         await self._opened.wait()
 
     async def closed(self) -> None:
-        """Return as soon as runs may not start any more."""
+        """Return as soon as the node may not be online any more."""
         await self._closed.wait()
 
-    def policies_changed(self, _: object = None) -> None:
+    def policies_changed(self) -> None:
         """Have a look at whether what was checked is still so."""
+        self._in_doubt = True
         self._wake.set()
 
     async def keep(self) -> None:
@@ -113,6 +122,9 @@ class Gate:
                 self.verdict = await self._check()
             except NotRunnable as error:
                 self.verdict = Verdict(False, str(error))
+            except Exception as error:  # whatever it is: what is not known to be isolated is not
+                log.exception("the check of the isolation failed")
+                self.verdict = Verdict(False, f"The isolation can't be checked: {error!r}")
             self.checked_at = time.time()
             PASSED.set(self.verdict.passed)
             CHECKED.set(self.checked_at)
@@ -121,16 +133,24 @@ class Gate:
 
     async def _conclude(self, seconds: float) -> None:
         verdict = self.verdict
-        fields = {"seconds": seconds, "probes": len(verdict.rows), "accepted": verdict.accepted}
+        fields = {
+            "seconds": seconds,
+            "probes": len(verdict.rows),
+            "accepted": verdict.accepted,
+            "untried": verdict.untried,
+        }
         if verdict.passed:
             log.info("the isolation holds", extra={"fields": fields})
             self._open()
+            self._look_taken()
             await self._remember()
         else:
-            log.error("the isolation does not hold", extra={"fields": {**fields, "reason": verdict.reason}})
-            await asyncio.to_thread(self._memory.unlink, True)
             if self._settings.required:
                 self._shut()
+                if verdict.breached:
+                    self.on_breach()
+            log.error("the isolation does not hold", extra={"fields": {**fields, "reason": verdict.reason}})
+            await self._forget()
         if self._told != (told := (verdict.passed, verdict.reason)):
             self._told = told
             await self._announce(*told)
@@ -140,11 +160,14 @@ class Gate:
         self._opened.set()
 
     def _shut(self) -> None:
-        was_open = self.is_open
         self._opened.clear()
         self._closed.set()
-        if was_open:
-            self.on_close()
+
+    def _look_taken(self) -> None:
+        """End the doubt, unless a policy changed once more meanwhile."""
+        if self._in_doubt and not self._wake.is_set():
+            self._in_doubt = False
+            self.on_resume()
 
     def _due(self) -> float:
         """Seconds until the next regular check."""
@@ -157,6 +180,7 @@ class Gate:
             self._wake.clear()
             if await self._differs():
                 return
+            self._look_taken()
 
     async def _differs(self) -> bool:
         """Whether something else was checked than what is here now, as far as one can tell."""
@@ -179,7 +203,8 @@ class Gate:
         self._checked_state = state
         if 0 <= time.time() - at < self._settings.recheckEvery and not await self._differs():
             self.checked_at = at
-            self.verdict = Verdict(True, "", rows, list(memory.get("accepted") or ()))
+            accepted, untried = (list(memory.get(key) or ()) for key in ("accepted", "untried"))
+            self.verdict = Verdict(True, "", rows, accepted, untried)
             PASSED.set(1)
             CHECKED.set(at)
             log.info("the isolation was checked before", extra={"fields": {"seconds_ago": round(time.time() - at)}})
@@ -187,11 +212,18 @@ class Gate:
 
     async def _remember(self) -> None:
         memory = {"state": self._checked_state, "at": self.checked_at, "rows": self.verdict.rows}
-        text = json.dumps({**memory, "accepted": self.verdict.accepted})
+        text = json.dumps({**memory, "accepted": self.verdict.accepted, "untried": self.verdict.untried})
         try:
             await asyncio.to_thread(self._write, text)
         except OSError as error:
             log.warning("a restart will check anew: the pass can't be kept", extra={"fields": {"reason": str(error)}})
+
+    async def _forget(self) -> None:
+        try:
+            await asyncio.to_thread(self._memory.unlink, True)
+        except OSError as error:
+            fields = {"file": str(self._memory), "reason": str(error)}
+            log.error("the memory of an earlier pass can't be removed; remove it by hand", extra={"fields": fields})
 
     def _write(self, text: str) -> None:
         aside = self._memory.with_suffix(".new")

@@ -43,7 +43,7 @@ def show(report: dict[str, Any], console: Console) -> None:
         )
     if report["rows"]:
         console.print(table)
-    for what in ("accepted", "waived"):
+    for what in ("accepted", "waived", "untried"):
         if report[what]:
             console.print(f"{what}: {', '.join(report[what])}")
     console.print("The isolation holds." if report["passed"] else report["reason"])

@@ -71,12 +71,13 @@ async def run_node(config: NodeConfig, api_key: str, tasks: Path, overrides: Pat
             owner_uid = await _patiently(lambda: cluster.service_account_uid(account))
 
             templates = JobTemplates(SHIPPED_TEMPLATES, overrides)
+            destinations = Destinations(config, cluster)
             launch_for = partial(
                 Launch,
                 config,
                 templates,
                 owner_uid=owner_uid,
-                destinations=Destinations(config, cluster),
+                destinations=destinations,
                 selecting=cluster.selecting,
             )
             launch_for(TaskFiles(tasks, NOBODY), NOBODY).rehearse()
@@ -88,16 +89,16 @@ async def run_node(config: NodeConfig, api_key: str, tasks: Path, overrides: Pat
             files = TaskFiles(tasks, session.identity)
             launch = launch_for(files, session.identity)
 
-            check = IsolationCheck(config, api, cluster, files, launch)
+            check = IsolationCheck(config, api, cluster, files, launch, destinations=destinations)
             await _patiently(check.clean_up)
-            gate = Gate(
+            await _patiently(destinations.restore)
+            gate = status.gate = Gate(
                 config.kubernetes.isolation,
                 check.run,
-                lambda: what_a_pass_is_valid_for(config, cluster, templates),
+                partial(what_a_pass_is_valid_for, config, cluster, templates, destinations),
                 tasks / "isolation.json",
-                lambda good, reason: _announce(cluster, good, reason),
+                partial(_announce, cluster),
             )
-            status.gate = gate
             reconciler = Reconciler(
                 session,
                 cluster,
@@ -105,12 +106,11 @@ async def run_node(config: NodeConfig, api_key: str, tasks: Path, overrides: Pat
                 launch,
                 config.kubernetes.jobs,
                 share_logs=config.node.share_algorithm_logs,
-                may_start=lambda: gate.is_open,
+                may_start=lambda: gate.may_start,
             )
             cluster.on_change = reconciler.changed
-            cluster.on_policy_change = gate.policies_changed
-            if config.kubernetes.isolation.onFailure == "kill":
-                gate.on_close = lambda: reconciler.killed(None, "The node ended it: its isolation does not hold.")
+            cluster.on_policy_change = lambda policy: None if check.own_doing(policy) else gate.policies_changed()
+            _obey(gate, reconciler, kill=config.kubernetes.isolation.onFailure == "kill")
             reconciler.recover()
             background.create_task(gate.keep())
             background.create_task(_sweep(files, reconciler, config.kubernetes.jobs.tmpRetentionHours))
@@ -124,6 +124,12 @@ async def run_node(config: NodeConfig, api_key: str, tasks: Path, overrides: Pat
     finally:
         await status.close()
         await api.close()
+
+
+def _obey(gate: Gate, reconciler: Reconciler, *, kill: bool) -> None:
+    gate.on_resume = reconciler.resume
+    if kill:
+        gate.on_breach = lambda: reconciler.killed(None, "The node ended it: its isolation does not hold.")
 
 
 async def _be_online_while_isolated(session: V4Session, gate: Gate, reconciler: Reconciler) -> None:
@@ -143,7 +149,9 @@ async def _be_online_while_isolated(session: V4Session, gate: Gate, reconciler: 
         log.warning("offline: the isolation does not hold")
 
 
-async def what_a_pass_is_valid_for(config: NodeConfig, cluster: Cluster, templates: JobTemplates) -> list[Any]:
+async def what_a_pass_is_valid_for(
+    config: NodeConfig, cluster: Cluster, templates: JobTemplates, destinations: Destinations
+) -> list[Any]:
     """Everything that algorithms' isolation depends on and that this node can know of.
 
     Raises:
@@ -153,11 +161,11 @@ async def what_a_pass_is_valid_for(config: NodeConfig, cluster: Cluster, templat
         version = await cluster.version()
     except (ClusterUnavailable, ApiRefusal) as error:
         raise NotRunnable(f"The isolation can't be checked: {error}") from error
-    kept = [destination.policy for place in config.kubernetes.databases for destination in place.reach]
     return [
         config.kubernetes.model_dump(),
         templates.texts(),
-        rules(cluster.policies, kept),
+        rules(cluster.policies, destinations.kept),
+        destinations.disturbed,
         version,
     ]
 

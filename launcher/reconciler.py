@@ -113,6 +113,10 @@ class Reconciler:
             self._entries[run_id].killed_because = reason
             self._queue.add(run_id)
 
+    def resume(self) -> None:
+        """Look at every run that is known: what kept some from starting is over."""
+        self._look_at(self._entries.keys())
+
     def recover(self) -> None:
         """Look at every run that an earlier launcher left something of."""
         self._look_at(set(self._cluster.run_ids) | set(self._files.leftovers()))
@@ -192,6 +196,8 @@ class Reconciler:
             token = await self._session.algorithm_token(run)
             manifest = await self._launch.manifest(run)
             await asyncio.to_thread(self._files.prepare, run, content, token)
+            if not self._may_start():  # any more: all this took a while
+                return False
             job = await self._cluster.create_job(manifest)
         except (ServerRefusal, UnknownDatabase, Unresolved, TemplateError, InvariantError, ApiRefusal) as error:
             return await self._deliver(run, entry, Outcome(RunStatus.START_FAILED, _sentence(error)), b"", "")

@@ -74,6 +74,7 @@ class Status:
             "reason": gate.verdict.reason,
             "checked_at": at and datetime.fromtimestamp(at, UTC).isoformat(timespec="seconds"),
             "accepted": gate.verdict.accepted,
+            "untried": gate.verdict.untried,
             "waived": self.waived,
             "rows": gate.verdict.rows,
         }

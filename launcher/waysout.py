@@ -66,6 +66,8 @@ WAYS = (
     Way("other-runs-files", "other-runs", "another run's files"),
 )
 BY_NAME = {way.name: way for way in WAYS}
+CONTROLLED = frozenset({"vantage6-server", "api-service", "api-address", "cluster-dns-tcp"})
+"""Ways on which the launcher itself gets through: somebody is there who answers."""
 
 
 @dataclass(frozen=True, slots=True)

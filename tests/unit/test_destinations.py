@@ -39,10 +39,16 @@ class FakeCluster:
     def __init__(self):
         self.jobs = []
         self.applied = []
+        self.specs = {NAMES: {}}
+
+    @property
+    def policies(self):
+        return [{"metadata": {"name": name}, "spec": spec} for name, spec in self.specs.items()]
 
     async def apply_egress(self, policy, rules):
         await asyncio.sleep(0)
         self.applied.append((policy, rules))
+        self.specs[policy]["egress"] = rules
 
 
 def config(reach, **kubernetes):
@@ -170,3 +176,35 @@ def test_rules_open_exactly_the_known_addresses_of_each_host_and_port(pairs, kno
     assert opened == {(address, port) for host, port in pairs for address in known.get(host, ())}
     # An empty `to` would mean any address.
     assert all(rule["to"] and rule["ports"] for rule in rules)
+
+
+async def test_what_somebody_else_wrote_into_a_kept_policy_is_undone():
+    cluster = FakeCluster()
+    names = Names(**{"registry.example": ("192.0.2.7",)})
+    destinations = Destinations(config([named()]), cluster, names)
+    await destinations.restore()
+    assert cluster.applied == [(NAMES, [])], "what an earlier launcher opened, nobody uses"
+    aliases = await destinations.open(ASKING)
+    assert destinations.disturbed == []
+    cluster.jobs = [job_with(**{alias.hostnames[0]: [alias.ip] for alias in aliases})]
+    ours = cluster.specs[NAMES]["egress"]
+    cluster.specs[NAMES]["egress"] = [*ours, {}]
+    assert destinations.disturbed == [NAMES]
+    await destinations.restore()
+    assert cluster.specs[NAMES]["egress"] == ours
+    assert destinations.disturbed == []
+
+
+async def test_a_policy_that_could_not_be_written_is_written_the_next_time():
+    cluster = FakeCluster()
+    destinations = Destinations(config([named()]), cluster, Names(**{"registry.example": ("192.0.2.7",)}))
+    write, cluster.apply_egress = cluster.apply_egress, failing
+    with pytest.raises(OSError, match="away"):
+        await destinations.open(ASKING)
+    cluster.apply_egress = write
+    await destinations.open(ASKING)
+    assert blocks(cluster.applied[-1][1]) == ["192.0.2.7/32"]
+
+
+async def failing(policy, rules):
+    raise OSError("away")

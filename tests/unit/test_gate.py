@@ -15,7 +15,7 @@ from launcher.gate import Gate
 from launcher.isolationcheck import NotRunnable, Verdict
 
 HOLDS = Verdict(True, "", [{"name": "proxy"}], ["kubelet"])
-BROKEN = Verdict(False, "Algorithms reach the internet.")
+BROKEN = Verdict(False, "Algorithms reach the internet.", breached=True)
 
 
 class Scene:
@@ -104,14 +104,14 @@ async def test_it_tries_again_until_it_passes(memory: Path) -> None:
 async def test_a_changed_policy_is_tried_at_once_and_shuts_it(memory: Path) -> None:
     scene = Scene(memory)
     closed: list[bool] = []
-    scene.gate.on_close = lambda: closed.append(True)
+    scene.gate.on_breach = lambda: closed.append(True)
     task = asyncio.create_task(scene.gate.keep())
     await asyncio.wait_for(scene.gate.opened(), 5)
     scene.state, scene.outcome = {"policies": 2}, BROKEN
     scene.gate.policies_changed()
     await asyncio.wait_for(scene.gate.closed(), 5)
     assert closed == [True]
-    assert not memory.exists(), "a restart must not remember a pass that is over"
+    await until(lambda: not memory.exists())  # a restart must not remember a pass that is over
     scene.outcome = HOLDS
     await asyncio.wait_for(scene.gate.opened(), 5)
     task.cancel()
@@ -203,3 +203,69 @@ async def test_a_regular_check_comes_when_it_is_due(memory: Path) -> None:
     await kept(scene, lambda: scene.gate.is_open)
     assert scene.checks == 0
     await kept(scene, lambda: scene.checks == 1)
+
+
+async def test_a_breach_is_told_also_by_the_first_check_after_a_restart(memory: Path) -> None:
+    scene = Scene(memory)
+    scene.outcome = BROKEN
+    told: list[bool] = []
+    scene.gate.on_breach = lambda: told.append(True)
+    await scene.gate.check_now()
+    assert told == [True]
+
+
+@pytest.mark.parametrize("outcome", [NotRunnable("No image."), Verdict(False, "A policy is missing.")])
+async def test_a_check_that_finds_nobody_outside_is_no_breach(memory: Path, outcome: Verdict | Exception) -> None:
+    scene = Scene(memory)
+    scene.outcome = outcome
+    scene.gate.on_breach = lambda: pytest.fail("nobody got out")
+    await scene.gate.check_now()
+    assert not scene.gate.is_open
+
+
+async def test_whatever_goes_wrong_with_a_check_it_shuts(memory: Path) -> None:
+    scene = Scene(memory)
+    await scene.gate.check_now()
+    scene.outcome = RuntimeError("a fault of the program")
+    await scene.gate.check_now()
+    assert not scene.gate.is_open
+    assert "a fault of the program" in scene.gate.verdict.reason
+
+
+async def test_it_shuts_although_the_memory_of_a_pass_stays(memory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    scene = Scene(memory)
+    await scene.gate.check_now()
+
+    def read_only(self: Path, missing_ok: bool = False) -> None:
+        raise OSError(30, "Read-only file system")
+
+    monkeypatch.setattr(Path, "unlink", read_only)
+    scene.outcome = BROKEN
+    await scene.gate.check_now()
+    assert not scene.gate.is_open
+
+
+async def test_nothing_starts_between_a_change_and_the_look_at_it(memory: Path) -> None:
+    scene = Scene(memory)
+    resumed: list[bool] = []
+    scene.gate.on_resume = lambda: resumed.append(True)
+    task = asyncio.create_task(scene.gate.keep())
+    await asyncio.wait_for(scene.gate.opened(), 5)
+    scene.gate.policies_changed()
+    assert scene.gate.is_open
+    assert not scene.gate.may_start
+    await until(lambda: scene.gate.may_start)
+    assert resumed == [True]
+    assert scene.checks == 1, "nothing that matters had changed"
+    scene.state = {"policies": 2}
+    scene.gate.policies_changed()
+    assert not scene.gate.may_start
+    await until(lambda: scene.gate.may_start)
+    assert (scene.checks, resumed) == (2, [True, True])
+    task.cancel()
+
+
+async def test_where_isolation_is_not_required_nothing_waits(memory: Path) -> None:
+    scene = Scene(memory, required=False)
+    scene.gate.policies_changed()
+    assert scene.gate.may_start

@@ -302,3 +302,24 @@ async def test_a_result_that_the_server_refuses_ends_the_run_all_the_same(tmp_pa
     ((_, status, _, log),) = world.deliveries
     assert status is RunStatus.FAILED
     assert log == "The server did not take the result: too large"
+
+
+async def test_a_run_waits_when_doubts_come_up_while_it_is_prepared(tmp_path, monkeypatch):
+    world = World(tmp_path, [RUN])
+    prepare = FakeLaunch.manifest
+
+    async def doubtful(self, run):
+        world.may_start = False
+        return await prepare(self, run)
+
+    monkeypatch.setattr(FakeLaunch, "manifest", doubtful)
+    start(world)
+    await live(world)
+    assert world.executions == []
+    monkeypatch.setattr(FakeLaunch, "manifest", prepare)
+    world.may_start = True
+    world.reconciler.resume()
+    await live(world)
+    assert world.executions == [RUN.id]
+    assert [delivery[1] for delivery in world.deliveries] == [RunStatus.COMPLETED]
+    await world.reconciler.close(0)

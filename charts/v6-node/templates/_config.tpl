@@ -27,11 +27,30 @@ imagePullSecrets: {{ .Values.imagePullSecrets | default list | toJson }}
 taskVolume:
   claim: {{ include "v6-node.taskClaim" . }}
 databases: {{ include "v6-node.databasePlaces" . }}
+policies: {{ include "v6-node.algorithmPolicies" . }}
 egress: {{ ternary (dict "service" "v6-node-egress" "port" 3128 | toJson) "null" (eq "true" (include "v6-node.hasWhitelist" .)) }}
 isolation:
   {{- include "v6-node.isolationSection" . | nindent 2 }}
 jobs:
   {{- omit .Values.jobs "templates" | toYaml | nindent 2 }}
+{{- end }}
+
+{{/*
+The specs of the NetworkPolicies that select algorithms, as JSON by name: the launcher compares them with what there is, as
+a policy that somebody changes or adds can let algorithms out on a way that no check tries.
+*/}}
+{{- define "v6-node.algorithmPolicies" -}}
+{{- $specs := dict -}}
+{{- range $file := list "default-deny" "algorithm" "databases" "egress" -}}
+{{- range regexSplit "(?m)^---$" (include (printf "%s/network/%s.yaml" $.Template.BasePath $file) $) -1 -}}
+{{- with fromYaml . -}}
+{{- if not (dig "podSelector" "matchLabels" "v6-node.vantage6.ai/role" "algorithm" .spec | eq "egress") -}}
+{{- $_ := set $specs .metadata.name .spec -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- toJson $specs -}}
 {{- end }}
 
 {{/* How the isolation is checked: with times in seconds. */}}

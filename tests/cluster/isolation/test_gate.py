@@ -141,7 +141,32 @@ def test_a_policy_for_tasks_with_a_database_is_found_too(nodes: dict[str, Node],
     narrow["spec"]["podSelector"] = {"matchLabels": {"v6-node.vantage6.ai/database.registry": "granted"}}
     with generous(kubectl, node, policy=narrow):
         node.wait_offline(NOTICED_SECONDS)
-        assert status(node)["reason"].startswith("Algorithms of tasks with databases reach what they must not: ")
+        assert "Algorithms of tasks with databases reach what they must not: " in status(node)["reason"]
+    node.wait_online(NOTICED_SECONDS)
+
+
+def test_a_policy_that_opens_what_no_check_tries_is_found_too(nodes: dict[str, Node], kubectl: Kubectl) -> None:
+    """One run, one address, which is nobody's: no diagnostics algorithm gets out."""
+    node = nodes["leave"]
+    narrow = deepcopy(GENEROUS)
+    narrow["spec"] = {
+        "podSelector": {"matchLabels": {"v6-node.vantage6.ai/run-id": "123456"}},
+        "policyTypes": ["Egress"],
+        "egress": [{"to": [{"ipBlock": {"cidr": "192.0.2.77/32"}}]}],
+    }
+    with generous(kubectl, node, policy=narrow):
+        node.wait_offline(NOTICED_SECONDS)
+        assert status(node)["reason"].startswith("The NetworkPolicy generous, which is not the chart's, opens egress")
+        assert all(row["as_expected"] for row in status(node)["rows"])
+    node.wait_online(NOTICED_SECONDS)
+
+
+def test_a_policy_of_the_chart_that_is_missing_is_noticed(nodes: dict[str, Node], kubectl: Kubectl) -> None:
+    node = nodes["leave"]
+    kubectl("delete", "networkpolicy", "v6-node-default-deny", namespace=node.namespace)
+    node.wait_offline(NOTICED_SECONDS)
+    wait_until(lambda: "v6-node-default-deny is missing" in status(node)["reason"], 30, lambda: str(status(node)))
+    node.install()
     node.wait_online(NOTICED_SECONDS)
 
 

@@ -56,6 +56,26 @@ def test_all_addresses_of_a_name_are_known_and_open(
     assert [each["outcome"] for each in tried.wait().result()] == ["connected"] * 2
 
 
+def test_what_somebody_adds_to_the_launchers_rules_is_undone(
+    node: Node, researcher: Researcher, images: dict[str, Image]
+) -> None:
+    policy = "v6-node-database-moving-names"
+    researcher.send(images["behave"].ref, "sleep", 0, databases=["moving"]).wait()
+    before = node.kubectl.get("networkpolicy", policy, namespace=node.namespace)["spec"]["egress"]
+    anywhere = '[{"op": "add", "path": "/spec/egress/-", "value": {"to": [{"ipBlock": {"cidr": "0.0.0.0/0"}}]}}]'
+    node.kubectl("patch", "networkpolicy", policy, "--type=json", f"--patch={anywhere}", namespace=node.namespace)
+
+    def blocks() -> list[str]:
+        rules = node.kubectl.get("networkpolicy", policy, namespace=node.namespace)["spec"].get("egress") or []
+        return [block["ipBlock"]["cidr"] for rule in rules for block in rule["to"]]
+
+    assert len(before) == 1
+    wait_until(lambda: "0.0.0.0/0" not in blocks(), 30, lambda: f"still open: {blocks()}")
+    node.wait_online()
+    task = researcher.send(images["behave"].ref, "reach", [{"host": "192.0.2.1", "port": PORT}], databases=["moving"])
+    assert task.wait().result()[0]["outcome"] == "timed out"
+
+
 @pytest.mark.slow  # the cluster's DNS takes its time
 def test_a_name_that_moves_while_algorithms_run(
     researcher: Researcher,
