@@ -8,7 +8,8 @@ from ci.images.engine import BASE_IMAGE
 from ci.images.recipes import RECIPES, REPOSITORY, BuildError, Recipe, copied, read
 
 ALGORITHM_NAMES = ("average", "behave")
-WITH_PYTHON = [name for name in RECIPES if "pip install" in RECIPES[name].dockerfile.read_text()]
+_RUNS_PYTHON = ("pip install", '["python"')
+WITH_PYTHON = [name for name in RECIPES if any(word in RECIPES[name].dockerfile.read_text() for word in _RUNS_PYTHON)]
 DEBIAN = "docker.io/library/debian:12-slim"
 
 
