@@ -31,7 +31,7 @@ IMAGES = ["v6-node", "v6-node-diagnostics", "poc-average"]
 def up() -> bool:
     """Play it all, and leave it running; returns whether the algorithm's average equals the direct one."""
     programme = Programme()
-    with programme.stage("a Kubernetes cluster, with images of the node and of the algorithm (steps 1 to 3, 10)"):
+    with programme.stage("steps 1 to 3, 10: a cluster with the images"):
         cluster = clusters.ensure()
         kubectl = Kubectl(cluster.kubeconfig)
         images = image_builder.ensure_loaded(cluster, IMAGES)
@@ -39,22 +39,20 @@ def up() -> bool:
     if FOLDER.exists() or kubectl.get("namespaces", selector=f"{STAGE_LABEL}={OWNER}"):
         with programme.stage("an earlier one is removed"):
             remove(kubectl)
-    with programme.stage("the dummy server, at an address that pods reach (steps 6 to 8)"):
+    with programme.stage("steps 6 to 8: the dummy server"):
         server = DummyServer(FOLDER).configure(cluster.host_address, PORT).start()
         (FOLDER / "kubeconfig").write_text(str(cluster.kubeconfig))
         console.print(f"  {server.url}, as {_short(server.config)} says; its log is {_short(FOLDER)}/server.log")
-    with programme.stage(
-        "the node: database, task volume, network policies and proxy by one values file (4, 5, 9, 13, 14)"
-    ):
+    with programme.stage("steps 4, 5, 9, 13, 14: the node, by one values file"):
         node = PocNode(kubectl, NAMESPACE, {}, folder=FOLDER, owner=OWNER)
         node.create_namespace()
         node.values = values_for(server, images, [_database(cluster, kubectl, image)])
         node.install()
         node.wait_online(server)
         console.print(f"  values in {_short(node.values_file)}; its isolation was checked, and it is online")
-    with programme.stage("the command of the README, by the command emitter (step 15)"):
+    with programme.stage("step 15: the command, by the command emitter"):
         told = emit(server, image)
-    with programme.stage("the algorithm's log, and the task volume (steps 16 and 17)"):
+    with programme.stage("steps 16, 17: the log, and the task volume"):
         console.print(told["log"], markup=False, style="cyan")
         console.print(_tree(node.tree()))
     console.print()
