@@ -62,6 +62,7 @@ def scene(
     server = DummyServer(folder).configure(cluster.host_address).start()
     database = {"label": "default", "type": "csv", "uri": "employees.csv", "claim": "employees"}
     values = values_for(server, images, [database])
+    values["admissionPolicy"] = {"enabled": True}  # the cluster, too, lets these jobs through
     node = PocNode(kubectl, namespace, values, folder=folder, owner=owner_of_this_process())
     try:
         node.create_namespace()
