@@ -35,6 +35,12 @@ demo: $(VENV)/ready ## A federated average over three nodes on a real cluster, s
 demo-down: $(VENV)/ready ## Remove what `make demo` left running (the cluster stays)
 	$(RUN) -m demo down
 
+poc: $(VENV)/ready ## The steps of the proof of concept's README, with this node (docs/poc.md)
+	$(RUN) -m demo poc
+
+poc-down: $(VENV)/ready ## Remove what `make poc` left running (the cluster stays)
+	$(RUN) -m demo poc-down
+
 cluster-up: $(VENV)/ready ## Boot the local Kubernetes (about 15 minutes the first time, half a minute after)
 	$(RUN) -m ci.cluster up
 
@@ -53,4 +59,4 @@ lock: $(VENV)/ready ## Resolve the dependencies anew
 	$(VENV)/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
 	  --upgrade --extra dev --constraints requirements.lock pyproject.toml --output-file requirements-dev.lock
 
-.PHONY: help check test test-all demo demo-down cluster-up cluster-down cluster-status images lock
+.PHONY: help check test test-all demo demo-down poc poc-down cluster-up cluster-down cluster-status images lock

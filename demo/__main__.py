@@ -1,4 +1,4 @@
-"""`python -m demo up|down`."""
+"""`python -m demo up|down|poc|poc-down`."""
 
 import sys
 from typing import Annotated
@@ -9,6 +9,7 @@ from ci.cluster import ClusterError
 from ci.images import BuildError
 from ci.tools import ToolsError
 from demo import play
+from demo import poc as proof_of_concept
 from demo.screen import console
 from tests.stage import StageError
 
@@ -28,9 +29,22 @@ def down() -> None:
     play.down()
 
 
+@app.command()
+def poc() -> None:
+    """Go through the README of the proof of concept with this node, and leave it all running."""
+    if not proof_of_concept.up():
+        sys.exit(1)
+
+
+@app.command()
+def poc_down() -> None:
+    """Remove what `poc` left running; the cluster stays."""
+    proof_of_concept.down()
+
+
 if __name__ == "__main__":
     try:
         app()
-    except (StageError, BuildError, ClusterError, ToolsError) as error:
+    except (StageError, BuildError, ClusterError, ToolsError, TimeoutError) as error:
         console.print(f"[red]{error}[/]")
         sys.exit(1)

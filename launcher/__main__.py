@@ -44,9 +44,11 @@ def run(
     refusals: list[str] = []
     try:
         settings = NodeConfig.load(config)
-        api_key = read_api_key(secrets)
         logs.configure(settings.node.logging.level)
-        logs.hide(api_key)
+        api_key = ""
+        if settings.kubernetes.protocol == "v4":
+            api_key = read_api_key(secrets)
+            logs.hide(api_key)
         asyncio.run(run_node(settings, api_key, tasks, templates))
     except* (ConfigError, LoginRefused, TemplateError, InvariantError) as group:
         refusals = _sentences(group)

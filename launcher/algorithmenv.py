@@ -5,11 +5,11 @@ import json
 
 from launcher.config import Database, NodeConfig, NodeSection
 from launcher.jobcontext import SecretKey
+from launcher.layout import LAYOUTS, Layout
 from launcher.runs import RequestedDatabase, Run
 
 PROXY_HOST = "proxyserver"
 EGRESS_HOST = "squid"
-TMP_PATH = "/mnt/tmp"
 
 
 class UnknownDatabase(Exception):  # noqa: N818
@@ -46,13 +46,14 @@ def environment(config: NodeConfig, run: Run) -> dict[str, str]:
         UnknownDatabase: the task asks for a database that the node does not have.
     """
     node, kubernetes = config.node, config.kubernetes
+    layout = LAYOUTS[kubernetes.protocol]
     data = data_path(run)
     direct = ", ".join(_reached_directly(config, run))
     plain = {
         "INPUT_FILE": f"{data}/input",
         "OUTPUT_FILE": f"{data}/output",
         "TOKEN_FILE": f"{data}/token",
-        "TEMPORARY_FOLDER": TMP_PATH,
+        "TEMPORARY_FOLDER": layout.tmp_path,
         "HOST": f"http://{PROXY_HOST}",
         "PORT": str(kubernetes.proxy.port),
         "API_PATH": "",
@@ -65,7 +66,7 @@ def environment(config: NodeConfig, run: Run) -> dict[str, str]:
         address = f"http://{EGRESS_HOST}:{kubernetes.egress.port}"
         plain |= dict.fromkeys(("HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy"), address)
     for database, wanted in requested(node, run):
-        plain |= _database_variables(database, wanted)
+        plain |= _database_variables(database, wanted, layout)
     plain |= node.algorithm_env
     return {name: encode(value) for name, value in plain.items()}
 
@@ -90,12 +91,12 @@ def _reached_directly(config: NodeConfig, run: Run) -> list[str]:
     return list(dict.fromkeys(["localhost", PROXY_HOST, *hosts]))
 
 
-def _database_variables(database: Database, wanted: RequestedDatabase) -> dict[str, str]:
+def _database_variables(database: Database, wanted: RequestedDatabase, layout: Layout) -> dict[str, str]:
     """What one database adds. Only those that the task asked for: the others are none of its business."""
     label = database.label.upper()
     variables: dict[str, str] = {f"{label}_DATABASE_TYPE": database.type}
     if not database.is_service:
-        variables[f"{label}_DATABASE_URI"] = database.mount_path
+        variables[f"{label}_DATABASE_URI"] = layout.database_path(database)
     for parameter in ("query", "sheet_name"):
         if value := wanted.parameters.get(parameter):
             variables[f"{label}_{parameter.upper()}"] = str(value)

@@ -247,6 +247,8 @@ class KubernetesSection(Section):
     chart: str
     image: str
     """The launcher's own: another one may isolate otherwise, so the isolation is checked anew."""
+    protocol: Literal["v4", "poc"] = "v4"
+    """What the server speaks: that of vantage6 4.x, or that of the proof of concept."""
     proxy: ProxyService
     algorithmServiceAccount: str
     imagePullSecrets: tuple[str, ...] = ()

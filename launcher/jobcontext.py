@@ -38,6 +38,8 @@ class TaskFacts:
     """The image as the task names it. What runs is `image.ref`."""
     method: str | None = None
     """Function of the algorithm that is asked for, when the input could be read."""
+    arguments: tuple[str, ...] = ()
+    """Arguments for the container, written so that Kubernetes passes them on unchanged (`$` doubled); often none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +108,10 @@ class Files:
     """The directory that the runs of one job share, inside the claim."""
     tmp_mount_path: str
     """Where the algorithm sees it: /mnt/tmp."""
+    output_sub_path: str | None = None
+    """A directory that the algorithm writes to and that outlives the run, inside the claim; None: there is none."""
+    output_mount_path: str = ""
+    """Where the algorithm sees that directory."""
 
 
 @dataclass(frozen=True, slots=True)

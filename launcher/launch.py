@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from launcher.algorithmenv import PROXY_HOST, TMP_PATH, data_path, environment, requested, secret_environment
+from launcher.algorithmenv import PROXY_HOST, data_path, environment, requested, secret_environment
 from launcher.cluster import CHECK_LABEL
 from launcher.config import Jobs, NodeConfig
 from launcher.destinations import Destinations
@@ -23,12 +23,12 @@ from launcher.jobcontext import (
     RunFacts,
     TaskFacts,
 )
+from launcher.layout import LAYOUTS
 from launcher.runs import PREFIX, RequestedDatabase, Run
 from launcher.session import Identity
 from launcher.taskfiles import TaskFiles
 from launcher.templates import JobTemplates
 
-TEMPLATE = "job.yaml.j2"
 GRANTED = "granted"
 """The value of every label that opens a way."""
 NOBODY = Identity(server="", node_id=0, name="", organization_id=0, collaboration_id=0)
@@ -77,6 +77,7 @@ class Launch:
         selecting: Selecting,
     ) -> None:
         self._config = config
+        self._layout = LAYOUTS[config.kubernetes.protocol]
         self._templates = templates
         self._files = files
         self._identity = identity
@@ -127,7 +128,7 @@ class Launch:
         return {capability(place.label): GRANTED for place in self._config.kubernetes.databases if place.reach}
 
     def _render(self, context: Context) -> dict[str, Any]:
-        manifest = self._templates.render(TEMPLATE, context)
+        manifest = self._templates.render(self._layout.template, context)
         check(manifest, context, self._selecting)
         return manifest
 
@@ -156,7 +157,14 @@ class Launch:
         kubernetes = self._config.kubernetes
         return Context(
             run=RunFacts(run.id, run.name, _labels(run), ownership(self._identity, run)),
-            task=TaskFacts(id=run.task_id, name=run.task_name, job_id=run.job_id, image=run.image),
+            task=TaskFacts(
+                id=run.task_id,
+                name=run.task_name,
+                job_id=run.job_id,
+                image=run.image,
+                # Kubernetes replaces $(NAME) in arguments, and makes $$ one $.
+                arguments=tuple(argument.replace("$", "$$") for argument in run.arguments),
+            ),
             organization=OrganizationFacts(run.organization_id),
             collaboration=CollaborationFacts(run.collaboration_id),
             image=ImageFacts(run.image, kubernetes.jobs.imagePullPolicy, kubernetes.imagePullSecrets),
@@ -168,7 +176,9 @@ class Launch:
                 data_sub_path=f"{self._files.sub_path(run)}/data",
                 data_mount_path=data_path(run),
                 tmp_sub_path=self._files.tmp_sub_path(run),
-                tmp_mount_path=TMP_PATH,
+                tmp_mount_path=self._layout.tmp_path,
+                output_sub_path=run.output_directory,
+                output_mount_path=self._layout.output_path,
             ),
             profile=_profile(kubernetes.jobs),
             isolation=Isolation(
@@ -192,7 +202,8 @@ class Launch:
         for database, _ in requested(self._config.node, run):
             place = self._config.kubernetes.place_of(database.label)
             if place.claim:
-                mounts.append(DatabaseMount(database.label, place.claim, place.subPath, database.mount_path))
+                path = self._layout.database_path(database)
+                mounts.append(DatabaseMount(database.label, place.claim, place.subPath, path))
         return tuple(dict.fromkeys(mounts))  # a label may be asked for twice
 
     def _capabilities(self, run: Run) -> dict[str, str]:

@@ -94,7 +94,8 @@ def _algorithm_mounts(
     path: str, mounts: list[dict[str, Any]], claims: Mapping[str, str], context: Context
 ) -> Iterator[Violation]:
     files = context.files
-    writable = {(files.claim, files.data_sub_path), (files.claim, files.tmp_sub_path)}
+    own = {files.data_sub_path, files.tmp_sub_path, files.output_sub_path} - {None}
+    writable = {(files.claim, sub_path) for sub_path in own}
     # A database in the task volume would show other runs' files.
     readable = {(database.claim, database.sub_path) for database in context.databases if database.claim != files.claim}
     output = False

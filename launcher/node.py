@@ -23,7 +23,8 @@ from launcher.launch import NOBODY, Launch
 from launcher.networkpolicies import rules
 from launcher.reconciler import Reconciler
 from launcher.rules import RULES
-from launcher.session import ServerRefusal, ServerUnavailable
+from launcher.session import ServerRefusal, ServerUnavailable, Session
+from launcher.session.poc import PocSession
 from launcher.session.v4 import V4Session
 from launcher.status import Status
 from launcher.taskfiles import TaskFiles
@@ -45,7 +46,7 @@ async def run_node(config: NodeConfig, api_key: str, tasks: Path, overrides: Pat
 
     Args:
         config: the validated configuration.
-        api_key: the node's key.
+        api_key: the node's key; empty where the protocol has no login.
         tasks: where the task volume is mounted.
         overrides: folder of the administrator's job templates, if there are any.
 
@@ -83,7 +84,7 @@ async def run_node(config: NodeConfig, api_key: str, tasks: Path, overrides: Pat
             launch_for(TaskFiles(tasks, NOBODY), NOBODY).rehearse()
             status.waits_for = None
 
-            session = V4Session(http, config.node, api_key)
+            session = _session(http, config, api_key, tasks)
             ONLINE.set_function(lambda: session.online)
             await _patiently(session.open)
             files = TaskFiles(tasks, session.identity)
@@ -132,7 +133,13 @@ def _obey(gate: Gate, reconciler: Reconciler, *, kill: bool) -> None:
         gate.on_breach = lambda: reconciler.killed(None, "The node ended it: its isolation does not hold.")
 
 
-async def _be_online_while_isolated(session: V4Session, gate: Gate, reconciler: Reconciler) -> None:
+def _session(http: aiohttp.ClientSession, config: NodeConfig, api_key: str, tasks: Path) -> Session:
+    if config.kubernetes.protocol == "poc":
+        return PocSession(http, config.node, tasks)
+    return V4Session(http, config.node, api_key)
+
+
+async def _be_online_while_isolated(session: Session, gate: Gate, reconciler: Reconciler) -> None:
     """Connect when the gate opens, disconnect when it shuts, for ever: to be connected is to be online."""
     while True:
         await gate.opened()

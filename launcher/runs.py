@@ -40,6 +40,9 @@ class Run:
     init_user_id: int | None
     databases: tuple[RequestedDatabase, ...]
     assigned_at: str
+    # Where the protocol has such: the container's arguments, and a directory of the task volume that outlives the run.
+    arguments: tuple[str, ...] = ()
+    output_directory: str | None = None
 
     @property
     def name(self) -> str:

@@ -68,10 +68,12 @@ class TaskFiles:
         """
         directory = self.directory(run)
         data = directory / "data"
-        _make_directory(data)
+        make_directory(data)
         tmp = self._root / self.tmp_sub_path(run)
-        _make_directory(tmp)
+        make_directory(tmp)
         os.utime(tmp)
+        if run.output_directory:
+            make_directory(self._root / run.output_directory)
         self._record(run, job_uid=None)
         for name, text in (("input", content), ("token", token.encode()), ("output", b"")):
             _write(data / name, text)
@@ -82,10 +84,7 @@ class TaskFiles:
 
     def _record(self, run: Run, job_uid: str | None) -> None:
         record = {**self._owner, "run_id": run.id, "assigned_at": run.assigned_at, "job_uid": job_uid}
-        path = self.directory(run) / _RECORD
-        # Written aside and renamed: a crash leaves the old record or the new one, never half of one.
-        _write(path.with_suffix(".new"), json.dumps(record).encode())
-        path.with_suffix(".new").rename(path)
+        replace_file(self.directory(run) / _RECORD, json.dumps(record).encode())
 
     def launched(self, run: Run) -> bool:
         """Whether the run's Job was created at some time."""
@@ -116,34 +115,10 @@ class TaskFiles:
     def read_output(self, run: Run, limit: int) -> bytes:
         """What the algorithm wrote as its output, in bytes.
 
-        Only a regular file with one name is read: a link could point at anything the launcher may read, and
-        opening a pipe or device could block or worse.
-
         Raises:
-            OutputError: there is no output, it is not such a file, or it is longer than `limit` bytes.
+            OutputError: there is no output, it is not a regular file, or it is longer than `limit` bytes.
         """
-        flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
-        try:
-            data = os.open(self.directory(run) / "data", os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
-        except OSError as error:
-            raise OutputError(f"The run's directory can't be opened ({error.strerror}).") from error
-        try:
-            output = os.open("output", flags, dir_fd=data)
-        except OSError as error:
-            raise OutputError(f"The algorithm left no output that can be read ({error.strerror}).") from error
-        finally:
-            os.close(data)
-        try:
-            facts = os.fstat(output)
-            if not stat.S_ISREG(facts.st_mode) or facts.st_nlink != 1:
-                raise OutputError("The algorithm's output is not a regular file with one name, so it was not read.")
-            with os.fdopen(output, "rb", closefd=False) as file:
-                content = file.read(limit + 1)
-        finally:
-            os.close(output)
-        if len(content) > limit:
-            raise OutputError(f"The algorithm's output is larger than the {limit} bytes that this node passes on.")
-        return content
+        return read_untrusted(self.directory(run) / "data", "output", limit)
 
     def remove(self, run_id: int) -> None:
         """Remove this node's directories of a run.
@@ -167,7 +142,52 @@ class TaskFiles:
                 _remove_tree(directory)
 
 
-def _make_directory(path: Path) -> None:
+def read_untrusted(directory: Path, name: str, limit: int) -> bytes:
+    """A file that an algorithm left in a directory of its own, in bytes.
+
+    Only a regular file with one name is read: a link could point at anything the launcher may read, and
+    opening a pipe or device could block or worse.
+
+    Raises:
+        OutputError: there is none, it is not such a file, or it is longer than `limit` bytes.
+    """
+    flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+    try:
+        data = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+    except OSError as error:
+        raise OutputError(f"The run's directory can't be opened ({error.strerror}).") from error
+    try:
+        output = os.open(name, flags, dir_fd=data)
+    except OSError as error:
+        raise OutputError(f"The algorithm left no {name} that can be read ({error.strerror}).") from error
+    finally:
+        os.close(data)
+    try:
+        facts = os.fstat(output)
+        if not stat.S_ISREG(facts.st_mode) or facts.st_nlink != 1:
+            raise OutputError(f"The algorithm's {name} is not a regular file with one name, so it was not read.")
+        with os.fdopen(output, "rb", closefd=False) as file:
+            content = file.read(limit + 1)
+    finally:
+        os.close(output)
+    if len(content) > limit:
+        raise OutputError(f"The algorithm's {name} is larger than the {limit} bytes that this node passes on.")
+    return content
+
+
+def replace_file(path: Path, content: bytes) -> None:
+    """Write a file aside and rename it: a crash leaves the old content or the new, never half of it.
+
+    Raises:
+        OSError: the volume is full or can't be written.
+    """
+    aside = path.with_name(f"{path.name}.new")
+    _write(aside, content)
+    aside.rename(path)
+
+
+def make_directory(path: Path) -> None:
+    """Make a directory, and those that it is in, for the node and its algorithms."""
     for directory in (*reversed(path.parents), path):
         if not directory.exists():
             directory.mkdir(exist_ok=True)

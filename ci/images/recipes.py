@@ -61,6 +61,7 @@ RECIPES = {
         Recipe("v6-node-egress", PRODUCTS / "v6-node-egress" / "Dockerfile", PRODUCTS / "v6-node-egress"),
         Recipe("v6-node-tunnel", PRODUCTS / "v6-node-tunnel" / "Dockerfile", PRODUCTS / "v6-node-tunnel"),
         Recipe("average", ALGORITHMS / "average" / "Dockerfile", ALGORITHMS),
+        Recipe("poc-average", TESTS / "poc" / "average" / "Dockerfile", TESTS / "poc" / "average"),
         Recipe("behave", ALGORITHMS / "behave" / "Dockerfile", ALGORITHMS),
         Recipe("services", TESTS / "services" / "Dockerfile", TESTS / "services"),
         Recipe("firstpacket", TESTS / "firstpacket" / "Dockerfile", TESTS / "firstpacket"),

@@ -56,6 +56,20 @@ class Session(Protocol):
 
     identity: Identity
 
+    @property
+    def online(self) -> bool:
+        """Whether the server sees this node online."""
+
+    async def open(self) -> None:
+        """Learn who this node is.
+
+        Raises:
+            LoginRefused: the server does not accept it.
+        """
+
+    async def stay_connected(self, listener: Listener) -> None:
+        """Be online until cancelled, and tell the listener what the server says."""
+
     async def find(self, run_id: int) -> Run | None:
         """The run, or None if it is finished, unknown to the server or not this node's."""
 

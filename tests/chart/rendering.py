@@ -14,7 +14,11 @@ from ci.tools import bin_dir
 
 ROOT = Path(__file__).parents[2]
 CHART = ROOT / "charts" / "v6-node"
-CASES = [*sorted((CHART / "ci").glob("*-values.yaml")), ROOT / "values.example.yaml"]
+CASES = [
+    *sorted((CHART / "ci").glob("*-values.yaml")),
+    ROOT / "values.example.yaml",
+    ROOT / "tests" / "poc" / "values.yaml",
+]
 HELMS = ["helm3", "helm"]
 NAMESPACE = "hospital"
 MINIMAL = {"node": {"server_url": "https://vantage6.example.org"}, "existingSecret": "v6-node-key"}

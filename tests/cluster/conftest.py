@@ -42,7 +42,9 @@ def kubectl(cluster: Cluster) -> Kubectl:
 
 @pytest.fixture(scope="session")
 def images(cluster: Cluster) -> dict[str, Image]:
-    return image_builder.ensure_loaded(cluster, [*PRODUCT, "average", "behave", "services", "firstpacket"])
+    return image_builder.ensure_loaded(
+        cluster, [*PRODUCT, "average", "poc-average", "behave", "services", "firstpacket"]
+    )
 
 
 @pytest.fixture(scope="session")

@@ -40,10 +40,17 @@ def values_for(
     """
     return {
         "node": {"api_key": account.api_key, "server_url": server_url, "port": port, "api_path": "/api", **node},
+        **images_for(images),
+        "taskVolume": {"size": "1Gi"},
+    }
+
+
+def images_for(images: Mapping[str, Image]) -> dict[str, Any]:
+    """The part of the values that says which images the product consists of, and what the isolation check tries."""
+    return {
         "image": _image(images["v6-node"].ref),
         "isolation": {"image": _image(images["v6-node-diagnostics"].ref), "outside": list(INTERNET)},
         **{section: {"image": _image(images[name].ref)} for section, name in OPTIONAL.items() if name in images},
-        "taskVolume": {"size": "1Gi"},
     }
 
 
@@ -52,33 +59,19 @@ def _image(reference: str) -> dict[str, str]:
     return {"repository": repository, "tag": tag, "pullPolicy": "IfNotPresent"}
 
 
-class Node:
-    """One node of a collaboration, in a namespace of its own.
+class Release:
+    """The chart's release in a namespace of its own.
 
     Args:
         kubectl: the cluster.
-        collaboration: the node's.
-        account: which of its nodes.
         namespace: name of the namespace to make for it.
         values: the chart's values.
         folder: where the values file is kept.
         owner: value of the namespace's label that says whose it is.
     """
 
-    def __init__(
-        self,
-        kubectl: Kubectl,
-        collaboration: Collaboration,
-        account: NodeAccount,
-        namespace: str,
-        values: dict[str, Any],
-        *,
-        folder: Path,
-        owner: str,
-    ) -> None:
+    def __init__(self, kubectl: Kubectl, namespace: str, values: dict[str, Any], *, folder: Path, owner: str) -> None:
         self.kubectl = kubectl
-        self.collaboration = collaboration
-        self.account = account
         self.namespace = namespace
         self.values = values
         self.values_file = folder / f"{namespace}.yaml"
@@ -94,37 +87,6 @@ class Node:
         self.kubectl.helm(
             "upgrade", "--install", RELEASE, str(CHART), "-f", str(self.values_file), namespace=self.namespace
         )
-
-    def start(self) -> "Node":
-        """Make the namespace, install the chart and wait until the server calls the node online."""
-        self.create_namespace()
-        self.install()
-        return self.wait_online()
-
-    def status(self) -> str:
-        """Return what the server says: `online` or `offline`."""
-        answer = self.collaboration.federation.root.node.get(self.account.id)
-        return str(answer["status"] or "offline")
-
-    def wait_online(self, seconds: float = ONLINE_SECONDS) -> "Node":
-        """Wait for the server to call it online.
-
-        Raises:
-            StageError: it did not; the message ends with what its launcher said last.
-        """
-        return self._wait_status("online", seconds)
-
-    def wait_offline(self, seconds: float = ONLINE_SECONDS) -> "Node":
-        return self._wait_status("offline", seconds)
-
-    def _wait_status(self, status: str, seconds: float) -> "Node":
-        def describe() -> str:
-            return (
-                f"node {self.account.name} is {self.status()}, not {status}; its launcher said:\n{self._last_words()}"
-            )
-
-        wait_until(lambda: self.status() == status, seconds, describe)
-        return self
 
     def launcher_log(self, *, previous: bool = False) -> str:
         return self.kubectl("logs", LAUNCHER, *(["--previous"] if previous else []), namespace=self.namespace)
@@ -172,6 +134,62 @@ class Node:
         """Uninstall it (what is cluster-wide goes with the release) and delete its namespace."""
         self.uninstall()
         self.kubectl("delete", "namespace", self.namespace, "--ignore-not-found", f"--wait={str(wait).lower()}")
+
+
+class Node(Release):
+    """One node of a collaboration.
+
+    Args:
+        kubectl, namespace, values, folder, owner: as of a release.
+        collaboration: the node's.
+        account: which of its nodes.
+    """
+
+    def __init__(
+        self,
+        kubectl: Kubectl,
+        collaboration: Collaboration,
+        account: NodeAccount,
+        namespace: str,
+        values: dict[str, Any],
+        *,
+        folder: Path,
+        owner: str,
+    ) -> None:
+        super().__init__(kubectl, namespace, values, folder=folder, owner=owner)
+        self.collaboration = collaboration
+        self.account = account
+
+    def start(self) -> "Node":
+        """Make the namespace, install the chart and wait until the server calls the node online."""
+        self.create_namespace()
+        self.install()
+        return self.wait_online()
+
+    def status(self) -> str:
+        """Return what the server says: `online` or `offline`."""
+        answer = self.collaboration.federation.root.node.get(self.account.id)
+        return str(answer["status"] or "offline")
+
+    def wait_online(self, seconds: float = ONLINE_SECONDS) -> "Node":
+        """Wait for the server to call it online.
+
+        Raises:
+            StageError: it did not; the message ends with what its launcher said last.
+        """
+        return self._wait_status("online", seconds)
+
+    def wait_offline(self, seconds: float = ONLINE_SECONDS) -> "Node":
+        return self._wait_status("offline", seconds)
+
+    def _wait_status(self, status: str, seconds: float) -> "Node":
+        def describe() -> str:
+            return (
+                f"node {self.account.name} is {self.status()}, not {status}; its launcher said:\n{self._last_words()}"
+            )
+
+        wait_until(lambda: self.status() == status, seconds, describe)
+        return self
 
 
 class Quoting(yaml.SafeDumper):

@@ -9,6 +9,7 @@ from ci.images.recipes import RECIPES, REPOSITORY, BuildError, Recipe, copied, r
 
 ALGORITHM_NAMES = ("average", "behave")
 WITH_PYTHON = [name for name in RECIPES if "pip install" in RECIPES[name].dockerfile.read_text()]
+PLAIN_PYTHON = ["poc-average"]  # has no dependencies
 DEBIAN = "docker.io/library/debian:12-slim"
 
 
@@ -74,7 +75,7 @@ def test_the_context_is_readable_whatever_the_umask_was(tmp_path: Path) -> None:
 def test_a_user_can_build_on_the_usual_base_or_name_another(name: str) -> None:
     lines = RECIPES[name].dockerfile.read_text().splitlines()
     first = [line for line in lines if line and not line.startswith("#")][:2]
-    base = BASE_IMAGE if name in WITH_PYTHON else DEBIAN
+    base = BASE_IMAGE if name in [*WITH_PYTHON, *PLAIN_PYTHON] else DEBIAN
     assert [line.removesuffix(" AS builder") for line in first] == [f"ARG BASE_IMAGE={base}", "FROM ${BASE_IMAGE}"]
 
 

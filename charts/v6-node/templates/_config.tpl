@@ -19,6 +19,7 @@ namespace: {{ .Release.Namespace | quote }}
 release: {{ .Release.Name | quote }}
 chart: {{ include "v6-node.chart" . }}
 image: {{ include "v6-node.image" . | quote }}
+protocol: {{ .Values.server.protocol }}
 proxy:
   service: v6-node-proxy
   port: 80

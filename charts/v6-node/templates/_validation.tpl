@@ -4,7 +4,7 @@ prints one line for each fault; all faults are shown at once. No sentence repeat
 */}}
 
 {{- define "v6-node.validate" -}}
-{{- $rules := list "ownNamespace" "apiKey" "server" "databases" "whitelist" "tunnels" "variables" "labels" "proxyBudget" "templateNames" "resources" "isolation" -}}
+{{- $rules := list "ownNamespace" "apiKey" "protocol" "server" "databases" "whitelist" "tunnels" "variables" "labels" "proxyBudget" "templateNames" "resources" "isolation" -}}
 {{- $lines := list -}}
 {{- range $rules -}}
 {{- with include (printf "v6-node.faults.%s" .) $ | trim }}{{ $lines = append $lines . }}{{ end -}}
@@ -31,10 +31,22 @@ Namespace {{ $namespace }} is not the node's own, and this chart denies all othe
 {{- $key := .Values.node.api_key -}}
 {{- if and $key .Values.existingSecret }}
 node.api_key and existingSecret ({{ .Values.existingSecret | quote }}) are both given; keep one of them.
-{{- else if not (or $key .Values.existingSecret) }}
+{{- else if and (ne .Values.server.protocol "poc") (not (or $key .Values.existingSecret)) }}
 node.api_key and existingSecret are both empty; set existingSecret to the name of a Secret with the key api_key, or node.api_key to the key itself.
 {{- else if and $key (not (regexMatch "^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$" $key)) }}
 node.api_key is not a UUID; copy the key that the server showed when the node was registered.
+{{- end -}}
+{{- end }}
+
+{{/* The proof of concept has neither a login nor encryption. */}}
+{{- define "v6-node.faults.protocol" -}}
+{{- if eq .Values.server.protocol "poc" -}}
+{{- if or .Values.node.api_key .Values.existingSecret }}
+{{ ternary "node.api_key" "existingSecret" (not (empty .Values.node.api_key)) }} has no meaning with server.protocol "poc", which has no login; leave it out, or set server.protocol to v4.
+{{- end -}}
+{{- if .Values.node.encryption.enabled }}
+node.encryption.enabled is true, but server.protocol "poc" knows no encryption; set it to false, or set server.protocol to v4.
+{{- end -}}
 {{- end -}}
 {{- end }}
 

@@ -13,12 +13,14 @@
             - {key: {{ $name | quote }}, path: {{ printf "templates/%s" $name | quote }}}
             {{- end }}
       {{- end }}
+{{- if ne .Values.server.protocol "poc" }}
 - name: secrets
   secret:
     secretName: {{ include "v6-node.secretName" . }}
     defaultMode: 0440
     items:
       - {key: api_key, path: api_key}
+{{- end }}
 - name: api-access
   projected:
     sources:
