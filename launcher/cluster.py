@@ -4,12 +4,12 @@ import asyncio
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 
-from launcher.diagnosis import CONTAINER
 from launcher.kubeapi import APPLY, ApiRefusal, KubeApi, Tree
 from launcher.logtail import HeadAndTail
 from launcher.mirror import RUN_ID, Mirror, name, run_id
 from launcher.networkpolicies import selecting
 from launcher.runs import PREFIX
+from launcher.waiting import CONTAINER
 
 FIELD_MANAGER = "v6-node-launcher"
 CHECK_LABEL = f"{PREFIX}/check"

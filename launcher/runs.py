@@ -49,10 +49,14 @@ class Run:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """How a run ended: its vantage6 status, and where useful a sentence the researcher can act on."""
+    """How a run ended: its vantage6 status, and where useful a sentence the researcher can act on.
+
+    `detail` is for the node's own log: the words of Kubernetes that the sentence was made of.
+    """
 
     status: RunStatus
     sentence: str = ""
+    detail: str = ""
 
     @property
     def failed(self) -> bool:
