@@ -203,7 +203,7 @@ _IMAGE_FAULTS = (
     (
         r"dial tcp|no such host|connection refused|i/o timeout|TLS|x509|server misbehaving|\bEOF\b|\b(429|50[0-4])\b"
         r"|toomanyrequests",
-        "its registry can't be reached from this cluster; correct the registry's name, or have the site look at the way",
+        "its registry can't be reached from this cluster; correct its name, or have the site look at the way",
         Patience.SHORT,
     ),
     (
