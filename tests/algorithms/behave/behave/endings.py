@@ -2,7 +2,6 @@
 
 import errno
 import os
-import signal
 import socket
 import stat
 import sys
@@ -94,7 +93,6 @@ def use(path: str, mode: str = "r") -> str:
 
 def signalled(number: int) -> None:
     """End by a signal of the kernel's kind, such as 11, a fault in native code."""
-    signal.signal(number, signal.SIG_DFL)
     # Process 1 of a container is spared the signals that it does not handle: a child of it is not.
     child = os.fork()
     if not child:
