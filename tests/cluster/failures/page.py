@@ -11,6 +11,8 @@ BEGIN, END = "<!-- failures: made by tests/cluster/failures -->", "<!-- end of f
 # What differs from one time to the next, and how it is shown.
 _VARIES = (
     (r"v6-test-[0-9a-f]+", "hospital"),
+    (r"/tmp/v6-stagehand-[0-9a-f]+/", "/srv/"),
+    (r"(v6-node-hospital-[a-z]+)-[0-9a-f]{8}", r"\1"),
     (r"run-\d+(-[a-z0-9]{5})?", "run-7"),
     (r"localhost(:\d+)?/", "registry.example.org/"),
     (r"\b\d+/\d+ nodes are available: \d+", "0/1 nodes are available: 1"),
