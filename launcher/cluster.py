@@ -1,15 +1,15 @@
 """Kubernetes as the reconciler needs it: the runs' Jobs and pods, kept current by watches; create, logs, delete."""
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from datetime import UTC, datetime
 
-from launcher.diagnosis import CONTAINER
 from launcher.kubeapi import APPLY, ApiRefusal, KubeApi, Tree
-from launcher.logtail import HeadAndTail
 from launcher.mirror import RUN_ID, Mirror, name, run_id
 from launcher.networkpolicies import selecting
 from launcher.runs import PREFIX
+from launcher.troubles import Troubles
+from launcher.waiting import CONTAINER, Trouble
 
 FIELD_MANAGER = "v6-node-launcher"
 CHECK_LABEL = f"{PREFIX}/check"
@@ -39,8 +39,14 @@ class Cluster:
         self._jobs = Mirror(api, self._jobs_path, self._changed, key=run_id, selector=RUN_ID)
         self._pods = Mirror(api, f"{self._core}/pods", self._changed, key=run_id, selector=RUN_ID)
         self._policies = Mirror(api, self._policies_path, self._policies_changed, key=name)
+        self._troubles = Troubles(api, f"{self._core}/events", self._told)
 
     def _changed(self, run_id: int) -> None:
+        if run_id not in self._jobs.seen and run_id not in self._pods.seen:
+            self._troubles.forget(run_id)
+        self._told(run_id)
+
+    def _told(self, run_id: int) -> None:
         self.on_change(run_id)
 
     def _policies_changed(self, policy: str) -> None:
@@ -63,6 +69,10 @@ class Cluster:
         """The pod of a run, as last seen."""
         return self._pods.seen.get(run_id)
 
+    def trouble(self, run_id: int) -> Trouble | None:
+        """The last warning on a run's Job or pod."""
+        return self._troubles.of_run(run_id)
+
     @property
     def jobs(self) -> list[Tree]:
         """The Jobs of all runs."""
@@ -83,6 +93,7 @@ class Cluster:
             tasks.create_task(self._jobs.follow())
             tasks.create_task(self._pods.follow())
             tasks.create_task(self._policies.follow())
+            tasks.create_task(self._troubles.follow())
 
     async def read_job(self, name: str) -> Tree | None:
         """The Job of that name, asked of the API server now."""
@@ -116,17 +127,26 @@ class Cluster:
             if refusal.status not in {404, 409}:
                 raise
 
-    async def read_log(self, pod: Tree, limit: int) -> str:
-        """What the algorithm printed: all of it, or its head and tail if it is longer than `limit` bytes."""
-        path = f"{self._core}/pods/{pod['metadata']['name']}/log"
-        text = HeadAndTail(limit)
+    async def log_chunks(self, pod: str, *, since: str | None, follow: bool) -> AsyncIterator[bytes]:
+        """What the algorithm of a pod prints, as the API server sends it: lines that begin with their time.
+
+        Args:
+            pod: its name.
+            since: time from which on, to the second (RFC 3339); None: from the beginning.
+            follow: whether to wait for what it will still print.
+
+        Raises:
+            ClusterUnavailable: the stream broke.
+        """
+        query: Tree = {"container": CONTAINER, "timestamps": "true"}
+        query |= {"sinceTime": since} if since else {}
+        query |= {"follow": "true"} if follow else {}
         try:
-            async for chunk in self._api.chunks(path, {"container": CONTAINER}):
-                text.add(chunk)
+            async for chunk in self._api.chunks(f"{self._core}/pods/{pod}/log", query):
+                yield chunk
         except ApiRefusal as refusal:
             if refusal.status not in {400, 404}:  # the container never started, or its pod is gone
                 raise
-        return text.text()
 
     async def apply_egress(self, policy: str, rules: list[Tree]) -> None:
         """Set the egress rules of a NetworkPolicy that the chart made, and nothing else of it.

@@ -203,7 +203,12 @@ class Jobs(Section):
     terminationGracePeriodSeconds: Annotated[int, Field(ge=0)] = 5
     maxResultBytes: Annotated[int, Field(ge=1)] = 256 * 2**20
     maxLogBytes: Annotated[int, Field(ge=1024)] = 8 * 2**20
+    logRetentionHours: Annotated[float, Field(ge=0)] = 168
     tmpRetentionHours: Annotated[float, Field(ge=0)] = 168
+    waitForRoomSeconds: Annotated[int, Field(ge=0)] = 24 * 3600
+    """For which a shortage of room in the cluster, or in a quota, is put up with."""
+    waitForRepairSeconds: Annotated[int, Field(ge=0)] = 300
+    """For which everything else is that keeps an algorithm from starting and may be repaired."""
     extraImages: tuple[str, ...] = ()
     waive: tuple[Annotated[str, AfterValidator(_waivable)], ...] = ()
     caps: Caps = Caps()

@@ -1,14 +1,33 @@
-"""How a run ended, by what Kubernetes shows of its Job and pod: a vantage6 status, a sentence for the researcher."""
+"""How a run ended, by what Kubernetes shows of its Job and pod: a vantage6 status, a sentence for the researcher.
+
+What does not heal is known here at once; what may, and for how long it is put up with, is in launcher/waiting.py. The
+words that are looked for are those of Kubernetes 1.30 to 1.36 and containerd; others are passed on as they are.
+"""
+
+import re
+import signal
 
 from launcher.kubeapi import Tree
 from launcher.runs import JobState, Outcome, RunStatus
+from launcher.waiting import CONTAINER, waiting
 
-CONTAINER = "algorithm"
-
-# Reasons for which a container waits and that time does not heal
-# (kubelet: pkg/kubelet/images/types.go, pkg/kubelet/kuberuntime).
-_IMAGE_REASONS = {"ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull", "ErrImagePull"}
-_START_REASONS = {"CreateContainerConfigError", "CreateContainerError", "RunContainerError"}
+# What kubelet calls a container that ended before its first instruction (pkg/kubelet/kuberuntime).
+_NEVER_RAN = {"StartError", "ContainerCannotRun"}
+# Why kubelet refuses a pod that the scheduler gave it (pkg/kubelet/lifecycle/predicate.go).
+_REFUSED_BY_MACHINE = re.compile(r"OutOf\w+|UnexpectedAdmissionError|NodeAffinity|\w*AdmissionError|PreemptionError")
+# Reasons of the pod condition DisruptionTarget, and of pods (https://kubernetes.io/docs/concepts/workloads/pods/disruptions).
+_DISRUPTIONS = {
+    "PreemptionByScheduler": "its machine was needed by something of higher priority",
+    "DeletionByTaintManager": "its machine was lost or taken out of service",
+    "EvictionByEvictionAPI": "its machine was being drained",
+    "DeletionByPodGC": "its machine is gone from the cluster",
+    "TerminationByKubelet": "its machine was shutting down",
+    "Terminated": "its machine was shutting down",
+    "NodeShutdown": "its machine was shutting down",
+    "NodeLost": "its machine does not answer any more",
+    "Preempting": "its machine was needed by something of higher priority",
+}
+_SEND_AGAIN = "this is not the algorithm's fault: send the task again"
 
 
 def job_state(job: Tree | None, pod: Tree | None) -> JobState:
@@ -27,14 +46,17 @@ def outcome(job: Tree, pod: Tree | None) -> Outcome | None:
 
     The container's own termination is looked at first: it shows in the pod about a second before the Job ends.
     """
+    pod = pod or {}
     state = _container_state(pod)
     if "terminated" in state:
-        return _ended(state["terminated"], pod or {})
-    if "waiting" in state and (failure := _never_starts(state["waiting"])):
-        return failure
+        return _imposed(pod) or _ended(state["terminated"], pod)
+    if (hopeless := waiting(job, pod, None)) and hopeless.lasts:
+        return hopeless.as_outcome
+    if pod.get("status", {}).get("phase") == "Failed" and (imposed := _imposed(pod)):
+        return imposed
     for condition in job.get("status", {}).get("conditions") or ():
         if condition["type"] == "Failed" and condition["status"] == "True":
-            return _job_failed(condition, pod)
+            return _imposed(pod) or _job_failed(condition)
         if condition["type"] == "Complete" and condition["status"] == "True":
             return Outcome(RunStatus.COMPLETED)
     return None
@@ -47,23 +69,78 @@ def _container_state(pod: Tree | None) -> Tree:
     return {}
 
 
+def _imposed(pod: Tree) -> Outcome | None:
+    """The end of a pod that Kubernetes ended."""
+    status = pod.get("status", {})
+    reason, words = status.get("reason") or "", _words(status.get("message") or "")
+    detail = f"pod {reason}: {words}" if reason else ""
+    if reason == "DeadlineExceeded":
+        seconds = pod.get("spec", {}).get("activeDeadlineSeconds", "?")
+        sentence = f"The algorithm was ended because it ran longer than the {seconds} seconds that this node allows."
+        return Outcome(RunStatus.CRASHED, sentence, detail)
+    if reason == "Evicted":
+        return Outcome(RunStatus.CRASHED, _evicted(words), detail)
+    if _REFUSED_BY_MACHINE.fullmatch(reason):
+        sentence = f"The machine that was to run the algorithm refused it: {words} Send the task again."
+        return Outcome(RunStatus.START_FAILED, sentence, detail)
+    if reason in _DISRUPTIONS:
+        return _disrupted(reason, detail)
+    for condition in status.get("conditions") or ():
+        if condition["type"] == "DisruptionTarget" and condition["status"] == "True":
+            return _disrupted(
+                condition.get("reason") or "", f"pod {condition.get('reason')}: {condition.get('message')}"
+            )
+    return None
+
+
+def _evicted(words: str) -> str:
+    if volume := re.search(r'EmptyDir volume "([^"]+)" exceeds the limit "([^"]+)"', words):
+        place = "/tmp" if volume[1] == "tmp" else f"its scratch volume {volume[1]}"  # noqa: S108  a name
+        return f"The algorithm was ended because it wrote more to {place} than the {volume[2]} that this node allows."
+    sentence = f"The algorithm was ended because its machine ran short: {words}"
+    return f"{sentence} Have it use less, or ask the site for higher requests (jobs.resources)."
+
+
+def _disrupted(reason: str, detail: str) -> Outcome:
+    why = _DISRUPTIONS.get(reason, f"the cluster removed its pod ({reason or 'no reason was given'})")
+    return Outcome(RunStatus.UNKNOWN_ERROR, f"The algorithm was ended because {why}; {_SEND_AGAIN}.", detail)
+
+
 def _ended(terminated: Tree, pod: Tree) -> Outcome:
-    code = terminated.get("exitCode")
+    code, reason = terminated.get("exitCode"), terminated.get("reason") or ""
+    words = _words(terminated.get("message") or "")
+    detail = f"container {reason}, exit code {code}: {words}".rstrip(": ")
     if code == 0:
         return Outcome(RunStatus.COMPLETED)
-    if terminated.get("reason") == "OOMKilled":
-        limit = _memory_limit(pod)
-        return Outcome(
-            RunStatus.CRASHED, f"The algorithm was ended because it used more memory than its limit of {limit}."
-        )
-    if pod.get("status", {}).get("reason") == "DeadlineExceeded":
-        return Outcome(RunStatus.CRASHED, _deadline(pod))
-    return Outcome(RunStatus.CRASHED, f"The algorithm ended with exit code {code}.")
+    if reason in _NEVER_RAN:
+        return Outcome(RunStatus.START_FAILED, _entry_point(words), detail)
+    if reason == "ContainerStatusUnknown":
+        return Outcome(RunStatus.UNKNOWN_ERROR, f"The algorithm's machine lost its container; {_SEND_AGAIN}.", detail)
+    if reason == "OOMKilled":
+        sentence = f"The algorithm was ended because it used more memory than its limit of {_memory_limit(pod)}."
+        return Outcome(RunStatus.CRASHED, sentence, detail)
+    return Outcome(RunStatus.CRASHED, f"The algorithm ended with exit code {code}{_meaning(code)}.", detail)
 
 
-def _deadline(pod: Tree) -> str:
-    seconds = pod.get("spec", {}).get("activeDeadlineSeconds", "?")
-    return f"The algorithm was ended because it ran longer than the {seconds} seconds that this node allows."
+def _entry_point(words: str) -> str:
+    # The runtimes' own path to the fault is of no use to a researcher: what was executed, and why not, comes last.
+    said = re.search(r'exec(?:ve)?: .*|exec "[^"]*".*', words)
+    return f"The algorithm's image can't be started, correct its entry point: {said[0] if said else words}"
+
+
+def _meaning(code: int | None) -> str:
+    """What an exit code says by convention (128 + signal; https://tldp.org/LDP/abs/html/exitcodes.html)."""
+    known = {126: "its command may not be executed", 127: "its command was not found"}
+    signals = {128 + each.value: each.name for each in signal.Signals}
+    further = {"SIGKILL": ", which is also how memory shortage ends a process", "SIGSEGV": ": a fault in native code"}
+    if code is None:
+        return ""
+    if code in known:
+        return f", which by convention means that {known[code]}"
+    if code in signals:
+        name = signals[code]
+        return f", so it was ended by {name}{further.get(name, '')}"
+    return ""
 
 
 def _memory_limit(pod: Tree) -> str:
@@ -73,18 +150,14 @@ def _memory_limit(pod: Tree) -> str:
     return "unknown size"
 
 
-def _never_starts(waiting: Tree) -> Outcome | None:
-    reason, message = waiting.get("reason", ""), waiting.get("message", "")
-    # ErrImagePull is the first failure and may pass; kubelet says ImagePullBackOff when it failed again.
-    if reason in _IMAGE_REASONS - {"ErrImagePull"}:
-        return Outcome(RunStatus.NO_DOCKER_IMAGE, f"The algorithm's image can't be used here ({reason}): {message}")
-    if reason in _START_REASONS:
-        return Outcome(RunStatus.START_FAILED, f"The algorithm's container can't be started ({reason}): {message}")
-    return None
-
-
-def _job_failed(condition: Tree, pod: Tree | None) -> Outcome:
-    if (pod or {}).get("status", {}).get("reason") == "DeadlineExceeded":
-        return Outcome(RunStatus.CRASHED, _deadline(pod or {}))
+def _job_failed(condition: Tree) -> Outcome:
     words = condition.get("message") or condition.get("reason") or "no reason was given"
-    return Outcome(RunStatus.UNKNOWN_ERROR, f"The algorithm's pod did not finish: {words}")
+    detail = f"job {condition.get('reason')}: {words}"
+    if "DisruptionTarget" in words:
+        return _disrupted("the machine was drained, lost or needed for something else", detail)
+    return Outcome(RunStatus.UNKNOWN_ERROR, f"The algorithm's pod did not finish: {words}", detail)
+
+
+def _words(message: str) -> str:
+    text = " ".join(message.split())
+    return text if not text or text.endswith((".", "!")) else f"{text}."

@@ -19,6 +19,9 @@ JSON, APPLY = "application/json", "application/apply-patch+yaml"
 _CALL = aiohttp.ClientTimeout(total=60, sock_connect=10)
 # A stream may be silent for long, but a dead connection must be noticed.
 _STREAM = aiohttp.ClientTimeout(total=None, sock_connect=10, sock_read=330)
+# An algorithm may be silent for hours; what a dead connection lost is read again at the algorithm's end.
+_LOG = aiohttp.ClientTimeout(total=None, sock_connect=10, sock_read=4 * 3600)
+_LOG_SO_FAR = aiohttp.ClientTimeout(total=None, sock_connect=10, sock_read=20)
 
 
 class ClusterUnavailable(Exception):  # noqa: N818  a condition that passes
@@ -38,7 +41,10 @@ class KubeApi:
 
     def __init__(self) -> None:
         config.load_incluster_config()  # type: ignore[no-untyped-call]
-        self._client = client.ApiClient()
+        configuration = client.Configuration.get_default_copy()
+        # Every run's log is a connection of its own: were they limited, other calls would have to wait for one.
+        configuration.connection_pool_maxsize = 0
+        self._client = client.ApiClient(configuration)
 
     async def call(
         self, method: str, path: str, query: Tree | None = None, body: Tree | None = None, *, content_type: str = JSON
@@ -59,8 +65,8 @@ class KubeApi:
                 yield line
 
     async def chunks(self, path: str, query: Tree) -> AsyncIterator[bytes]:
-        """The bytes of an answer as they arrive; raises like `call`."""
-        async with self._answer("GET", path, query, None, _STREAM) as response:
+        """The bytes of a log as they arrive; raises like `call`."""
+        async with self._answer("GET", path, query, None, _LOG if "follow" in query else _LOG_SO_FAR) as response:
             async for chunk in response.content.iter_any():
                 yield chunk
 

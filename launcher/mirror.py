@@ -16,6 +16,7 @@ RUN_ID = f"{PREFIX}/run-id"
 _FIRST_DELAY, _LONGEST_DELAY = 0.2, 30.0
 # The API server ends a watch after so many seconds, so that a dead connection does not go unnoticed for ever.
 _WATCH_SECONDS = 300
+_PAGE = 500
 
 Key = TypeVar("Key", bound=Hashable)
 
@@ -29,10 +30,20 @@ class Mirror(Generic[Key]):
         changed: told the key of every object that came, changed or went.
         key: what an object is known by, e.g. `run_id`.
         selector: which labels objects have; empty for all.
+        fields: which fields objects have; empty for all.
+        shorten: makes of an object what is kept of it; None if it is to be ignored.
     """
 
     def __init__(
-        self, api: KubeApi, path: str, changed: Callable[[Key], None], *, key: Callable[[Tree], Key], selector: str = ""
+        self,
+        api: KubeApi,
+        path: str,
+        changed: Callable[[Key], None],
+        *,
+        key: Callable[[Tree], Key],
+        selector: str = "",
+        fields: str = "",
+        shorten: Callable[[Tree], Tree | None] = lambda item: item,
     ) -> None:
         self.seen: dict[Key, Tree] = {}
         self.current = asyncio.Event()
@@ -40,7 +51,8 @@ class Mirror(Generic[Key]):
         self._path = path
         self._changed = changed
         self._key = key
-        self._query = {"labelSelector": selector} if selector else {}
+        self._shorten = shorten
+        self._query = {name: text for name, text in (("labelSelector", selector), ("fieldSelector", fields)) if text}
 
     def keep(self, item: Tree) -> Tree:
         """Take note of an object, and return it."""
@@ -65,8 +77,8 @@ class Mirror(Generic[Key]):
 
     async def _list(self) -> str:
         before = {key: item["metadata"]["uid"] for key, item in self.seen.items()}
-        listing = await self._api.call("GET", self._path, self._query)
-        found = {self._key(item): item for item in sorted(listing["items"], key=_created)}
+        items, version = await self._list_items()
+        found = {self._key(item): item for item in sorted(items, key=_created)}
         for key, uid in before.items():
             # Only what was known before the list was asked for can be said to be gone by it.
             if key not in found and _uid(self.seen.get(key)) == uid:
@@ -76,7 +88,18 @@ class Mirror(Generic[Key]):
         self.current.set()
         for key in before.keys() | found.keys():
             self._changed(key)
-        return str(listing["metadata"]["resourceVersion"])
+        return version
+
+    async def _list_items(self) -> tuple[list[Tree], str]:
+        """What is kept of all objects, and the version of the list; a page at a time, for there may be many."""
+        items: list[Tree] = []
+        query: dict[str, str | int] = {**self._query, "limit": _PAGE}
+        while True:
+            page = await self._api.call("GET", self._path, query)
+            items += [kept for item in page["items"] if (kept := self._shorten(item)) is not None]
+            if not (token := page["metadata"].get("continue")):
+                return items, str(page["metadata"]["resourceVersion"])
+            query["continue"] = token
 
     async def _watch_from(self, version: str) -> None:
         query = {**self._query, "resourceVersion": version, "watch": "true", "timeoutSeconds": _WATCH_SECONDS}
@@ -86,7 +109,9 @@ class Mirror(Generic[Key]):
                 raise ApiRefusal(event["object"].get("code", 0), str(event["object"].get("message")))
             self._apply(event["type"], event["object"])
 
-    def _apply(self, kind: str, item: Tree) -> None:
+    def _apply(self, kind: str, seen: Tree) -> None:
+        if (item := self._shorten(seen)) is None:
+            return
         key = self._key(item)
         if kind == "DELETED":
             # What took its place may have been seen already.

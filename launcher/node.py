@@ -14,7 +14,7 @@ from prometheus_client import Gauge
 
 from launcher.backoff import backoff
 from launcher.cluster import Cluster
-from launcher.config import NodeConfig
+from launcher.config import Jobs, NodeConfig
 from launcher.destinations import Destinations
 from launcher.gate import Gate
 from launcher.isolationcheck import IsolationCheck, NotRunnable
@@ -114,7 +114,7 @@ async def run_node(config: NodeConfig, api_key: str, tasks: Path, overrides: Pat
             _obey(gate, reconciler, kill=config.kubernetes.isolation.onFailure == "kill")
             reconciler.recover()
             background.create_task(gate.keep())
-            background.create_task(_sweep(files, reconciler, config.kubernetes.jobs.tmpRetentionHours))
+            background.create_task(_sweep(files, reconciler, config.kubernetes.jobs))
             try:
                 await _be_online_while_isolated(session, gate, reconciler)
             finally:
@@ -202,11 +202,12 @@ async def _patiently(call: Callable[[], Awaitable[T]]) -> T:
             await asyncio.sleep(backoff(failures))
 
 
-async def _sweep(files: TaskFiles, reconciler: Reconciler, hours: float) -> None:
+async def _sweep(files: TaskFiles, reconciler: Reconciler, jobs: Jobs) -> None:
     """Now and then remove what no job needs any more."""
     while True:
         try:
-            await asyncio.to_thread(files.remove_old_tmp, hours * 3600, reconciler.tmp_in_use)
+            await asyncio.to_thread(files.remove_old_tmp, jobs.tmpRetentionHours * 3600, reconciler.tmp_in_use)
+            await asyncio.to_thread(files.remove_old_logs, jobs.logRetentionHours * 3600)
         except OSError as error:
             log.warning("old files can't be removed", extra={"fields": {"reason": str(error)}})
         await asyncio.sleep(_SWEEP_EVERY)

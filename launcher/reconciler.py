@@ -2,29 +2,30 @@
 
 import asyncio
 import logging
+import time
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
-
-from prometheus_client import Counter
 
 from launcher.algorithmenv import UnknownDatabase
 from launcher.cluster import Cluster
 from launcher.config import Jobs
+from launcher.delivery import Delivery, Parcel
 from launcher.destinations import Unresolved
 from launcher.diagnosis import job_state, outcome
 from launcher.invariants import InvariantError
 from launcher.kubeapi import ApiRefusal, ClusterUnavailable
 from launcher.launch import Launch
+from launcher.logfollow import LogFollower
 from launcher.runs import JobState, Outcome, Run, RunStatus, ServerState, Step, decide
 from launcher.session import ServerRefusal, ServerUnavailable, Session
-from launcher.taskfiles import OutputError, TaskFiles
+from launcher.taskfiles import TaskFiles
 from launcher.templates import TemplateError
+from launcher.vigil import Vigil
+from launcher.waiting import waiting
 from launcher.workqueue import WorkQueue
 
 log = logging.getLogger(__name__)
 
-DELIVERED = Counter("v6_node_runs_delivered", "Runs whose result the server has, by status.", ["status"])
-NOT_SHARED = "Node does not allow sharing algorithm logs"
 VANISHED = "The algorithm's Job was removed from the cluster before it ended; send the task again."
 
 
@@ -37,6 +38,8 @@ class _Entry:
     active_reported: bool = False
     killed: bool = False
     killed_because: str = ""
+    vigil: Vigil | None = None
+    keep_log: bool = False
 
 
 class Reconciler:
@@ -70,9 +73,12 @@ class Reconciler:
         self._jobs = jobs
         self._share_logs = share_logs
         self._may_start = may_start
+        self._logs = LogFollower(cluster, files, jobs.maxLogBytes, session.show_log if share_logs else None)
+        self._delivery = Delivery(session, files, launch, self._logs, jobs, share_logs=share_logs)
         self._entries: dict[int, _Entry] = {}
         self._steps: dict[Step, Callable[[Run, _Entry], Awaitable[bool]]] = {
             Step.START: self._start,
+            Step.WAIT: self._wait,
             Step.REPORT_ACTIVE: self._report_active,
             Step.DELIVER: self._collect_and_deliver,
             Step.REPORT_VANISHED: self._report_vanished,
@@ -133,6 +139,7 @@ class Reconciler:
     async def close(self, patience: float) -> None:
         """Finish the steps that are under way, for at most `patience` seconds; Jobs go on running."""
         await self._queue.close(patience)
+        await self._logs.close()
 
     # What is done about it
 
@@ -163,11 +170,13 @@ class Reconciler:
                 await self._ask_server(run_id, entry)
                 return True
             case Step.REMOVE_FILES:
-                await asyncio.to_thread(self._files.remove, run_id)
+                await self._logs.stop(run_id)
+                keep_log = entry.keep_log or not self._share_logs
+                await asyncio.to_thread(self._files.remove, run_id, keep_log=keep_log)
                 log.info("cleaned up", extra={"fields": {"run": run_id}})
                 return True
             case Step.DELETE_JOB:
-                await self._delete_job(run_id)
+                await self._delete_job(run_id, entry)
             case Step.REPORT_FOREIGN:
                 name = f"run-{run_id}"
                 log.error("a Job of another server or node is in the way; delete it", extra={"fields": {"job": name}})
@@ -200,7 +209,7 @@ class Reconciler:
                 return False
             job = await self._cluster.create_job(manifest)
         except (ServerRefusal, UnknownDatabase, Unresolved, TemplateError, InvariantError, ApiRefusal) as error:
-            return await self._deliver(run, entry, Outcome(RunStatus.START_FAILED, _sentence(error)), b"", "")
+            return await self._deliver(run, entry, Parcel(Outcome(RunStatus.START_FAILED, _sentence(error))))
         if job is None:  # there is one: have another look at it
             return await self._cluster.read_job(run.name) is not None
         self._files.note_launched(run, job["metadata"]["uid"])
@@ -208,59 +217,66 @@ class Reconciler:
         return True
 
     async def _report_active(self, run: Run, entry: _Entry) -> bool:
+        self._follow(run)  # first: the server may take its time
         await self._session.report_active(run)
         entry.active_reported = True
         return True
 
+    def _follow(self, run: Run) -> None:
+        if pod := self._cluster.pod(run.id):
+            self._logs.follow(run, pod["metadata"]["name"])
+
+    async def _wait(self, run: Run, entry: _Entry) -> bool:
+        job, pod = self._cluster.job(run.id), self._cluster.pod(run.id)
+        if job is None:
+            return False
+        if job_state(job, pod) is JobState.RUNNING:
+            self._follow(run)
+            self._logs.show(run)
+            return False
+        if job_state(job, pod) is not JobState.PENDING:
+            return False
+        why = waiting(job, pod, self._cluster.trouble(run.id))
+        entry.vigil = entry.vigil or Vigil(self._jobs.waitForRoomSeconds, self._jobs.waitForRepairSeconds)
+        verdict = entry.vigil.look(why, time.monotonic())
+        if verdict.end:
+            return await self._deliver(run, entry, Parcel(verdict.end))
+        if why and verdict.tell and await self._session.show_log(run, f"{verdict.tell}\n"):
+            entry.vigil.told(why, time.monotonic())
+            log.info("waits", extra={"fields": {"run": run.id, "reason": why.sentence, "detail": why.detail}})
+        if verdict.look_again is not None:
+            self._queue.add_later(run.id, verdict.look_again)
+        return False
+
     async def _collect_and_deliver(self, run: Run, entry: _Entry) -> bool:
         job, pod = self._cluster.job(run.id), self._cluster.pod(run.id)
         end = outcome(job, pod) if job else None
-        if end is None:
+        if job is None or end is None:
             return True
-        text = await self._read_log(run)
-        result = b""
-        try:
-            result = await asyncio.to_thread(self._files.read_output, run, self._jobs.maxResultBytes)
-        except OutputError as error:
-            if not end.failed:
-                end = Outcome(RunStatus.FAILED, str(error))
-        if end.failed and (moved := await self._launch.moved(run, job or {})):
-            end = Outcome(end.status, f"{end.sentence} {moved}")
-        return await self._deliver(run, entry, end, result, text)
+        return await self._deliver(run, entry, await self._delivery.collect(run, end, job, pod))
 
     async def _report_vanished(self, run: Run, entry: _Entry) -> bool:
         # The watch may lag behind: only the API server itself can say that there is no Job.
         if await self._cluster.read_job(run.name) is not None:
             return True
-        return await self._deliver(run, entry, Outcome(RunStatus.UNKNOWN_ERROR, VANISHED), b"", "")
+        killed = self._files.killed(run)
+        end = Outcome(RunStatus.UNKNOWN_ERROR, VANISHED) if killed is None else Outcome(RunStatus.KILLED, killed)
+        return await self._deliver(run, entry, Parcel(end, kept=await self._logs.collect(run, None)))
 
     async def _report_killed(self, run: Run, entry: _Entry) -> bool:
-        return await self._deliver(
-            run, entry, Outcome(RunStatus.KILLED, entry.killed_because), b"", await self._read_log(run)
-        )
-
-    async def _read_log(self, run: Run) -> str:
         pod = self._cluster.pod(run.id)
-        if pod is None or not self._share_logs:
-            return ""
-        return await self._cluster.read_log(pod, self._jobs.maxLogBytes)
+        kept = await self._logs.collect(run, pod["metadata"]["name"] if pod else None, patience=0)
+        return await self._deliver(run, entry, Parcel(Outcome(RunStatus.KILLED, entry.killed_because), kept=kept))
 
-    async def _deliver(self, run: Run, entry: _Entry, end: Outcome, result: bytes, text: str) -> bool:
-        shown = text if self._share_logs else NOT_SHARED
-        report = "\n".join(part for part in (shown.rstrip("\n"), end.sentence) if part)
-        try:
-            await self._session.deliver(run, end, result, report)
-        except ServerRefusal as refusal:
-            end = Outcome(RunStatus.FAILED, f"The server did not take the result: {refusal.message}")
-            await self._session.deliver(run, end, b"", end.sentence)
+    async def _deliver(self, run: Run, entry: _Entry, parcel: Parcel) -> bool:
+        entry.keep_log = not await self._delivery.hand_over(run, parcel)
         entry.server = ServerState.CLOSED
-        DELIVERED.labels(end.status.value).inc()
-        fields = {"run": run.id, "task": run.task_id, "status": end.status.value, "bytes": len(result)}
-        log.info("delivered", extra={"fields": {**fields, "reason": end.sentence} if end.sentence else fields})
         return True
 
-    async def _delete_job(self, run_id: int) -> None:
+    async def _delete_job(self, run_id: int, entry: _Entry) -> None:
         if job := self._cluster.job(run_id):
+            if entry.run and entry.server is ServerState.OPEN:  # so that a launcher started anew knows why it is gone
+                await asyncio.to_thread(self._files.note_killed, entry.run, entry.killed_because)
             await self._cluster.delete_job(job)
 
 

@@ -4,7 +4,7 @@ The server says which runs are open, the cluster says which Jobs exist, the task
 begun. `decide` maps these three to the next step; everything that acts on it is elsewhere.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum, auto
 from typing import Any
 
@@ -52,15 +52,23 @@ class Run:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """How a run ended: its vantage6 status, and where useful a sentence the researcher can act on."""
+    """How a run ended: its vantage6 status, and where useful a sentence the researcher can act on.
+
+    `detail` is for the node's own log: the words of Kubernetes that the sentence was made of.
+    """
 
     status: RunStatus
     sentence: str = ""
+    detail: str = ""
 
     @property
     def failed(self) -> bool:
         """Whether vantage6 counts the run as failed."""
         return self.status is not RunStatus.COMPLETED
+
+    def with_more(self, sentence: str) -> "Outcome":
+        """The same with another sentence after its own."""
+        return replace(self, sentence=f"{self.sentence} {sentence}".strip())
 
 
 class ServerState(Enum):
@@ -114,6 +122,9 @@ def decide(  # noqa: PLR0911  a table
     match server, job:
         case _, JobState.FOREIGN:
             return Step.REPORT_FOREIGN
+        # The algorithm first, whether or not the server can be told now.
+        case _, JobState.PENDING | JobState.RUNNING if killed:
+            return Step.DELETE_JOB
         case ServerState.OPEN, _ if killed:
             return Step.REPORT_KILLED
         case _, JobState.DELETING:

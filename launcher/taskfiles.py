@@ -2,6 +2,8 @@
 
     runs/<run id>-<mark>/run.json    whose the directory is, and whether the run's Job was created
     runs/<run id>-<mark>/data/       what the algorithm sees: input, token, output
+    runs/<run id>-<mark>/log/        what it printed (launcher/keptlog.py); algorithms don't see it
+    logs/<run id>-<mark>/            the same of ended runs, where the server did not get it
     jobs/<job id>-<mark>/            /mnt/tmp, shared by the runs of one job on this node
 
 The mark is a digest of server, node and time of assignment, so that another server's run of the same
@@ -52,6 +54,10 @@ class TaskFiles:
         """The run's directory, relative to the volume."""
         return f"runs/{run.id}-{self._mark(run.id, run.assigned_at)}"
 
+    def log_folder(self, run: Run) -> Path:
+        """Where the run's log is kept."""
+        return self.directory(run) / "log"
+
     def tmp_sub_path(self, run: Run) -> str:
         """The directory that the runs of the run's job share, relative to the volume."""
         return f"jobs/{run.job_id}-{self._mark(run.job_id, 'job')}"
@@ -82,8 +88,21 @@ class TaskFiles:
         """Record that the run's Job exists: from now on the run is never started again."""
         self._record(run, job_uid)
 
+    def note_killed(self, run: Run, reason: str) -> None:
+        """Record that the run's Job is deleted because the run was killed, and why."""
+        record = _read_record(self.directory(run))
+        if record is not None:
+            self._write_record(run, {**record, "killed": reason})
+
+    def killed(self, run: Run) -> str | None:
+        """Why the run was killed; None if it was not."""
+        return (_read_record(self.directory(run)) or {}).get("killed")
+
     def _record(self, run: Run, job_uid: str | None) -> None:
         record = {**self._owner, "run_id": run.id, "assigned_at": run.assigned_at, "job_uid": job_uid}
+        self._write_record(run, record)
+
+    def _write_record(self, run: Run, record: dict[str, Any]) -> None:
         replace_file(self.directory(run) / _RECORD, json.dumps(record).encode())
 
     def launched(self, run: Run) -> bool:
@@ -120,14 +139,30 @@ class TaskFiles:
         """
         return read_untrusted(self.directory(run) / "data", "output", limit)
 
-    def remove(self, run_id: int) -> None:
+    def remove(self, run_id: int, *, keep_log: bool = False) -> None:
         """Remove this node's directories of a run.
+
+        Args:
+            run_id: of the run.
+            keep_log: whether its log stays, until `remove_old_logs`.
 
         Raises:
             OSError: something is left.
         """
         for directory, _ in self._own(f"{run_id}-*"):
+            if keep_log and (directory / "log").is_dir():
+                kept = self._root / "logs" / directory.name
+                make_directory(kept.parent)
+                _remove_tree(kept)
+                (directory / "log").rename(kept)
+                os.utime(kept)
             _remove_tree(directory)
+
+    def remove_old_logs(self, older_than: float) -> None:
+        """Remove the logs of runs that ended more than `older_than` seconds ago."""
+        for directory in (self._root / "logs").glob("*"):
+            if time.time() - directory.lstat().st_mtime > older_than:
+                _remove_tree(directory)
 
     def remove_old_tmp(self, older_than: float, in_use: set[str]) -> None:
         """Remove the shared directories of jobs whose last run started more than `older_than` seconds ago.

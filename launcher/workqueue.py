@@ -46,6 +46,13 @@ class WorkQueue:
         else:
             self._busy[key] = asyncio.create_task(self._run(key), name=f"run-{key}")
 
+    def add_later(self, key: int, seconds: float) -> None:
+        """Have the key worked on after so many seconds, unless it is added before."""
+        if delayed := self._delayed.pop(key, None):
+            delayed.cancel()
+        if not self._closed:
+            self._delayed[key] = asyncio.get_running_loop().call_later(seconds, self.add, key)
+
     async def _run(self, key: int) -> None:
         try:
             async with self._places:
@@ -68,7 +75,7 @@ class WorkQueue:
             extra={"fields": fields},
             exc_info=None if isinstance(error, self._expected) else error,
         )
-        self._delayed[key] = asyncio.get_running_loop().call_later(delay, self.add, key)
+        self.add_later(key, delay)
 
     async def close(self, patience: float) -> None:
         """Take no more work, and wait up to `patience` seconds for what is under way."""

@@ -82,5 +82,8 @@ class Session(Protocol):
     async def report_active(self, run: Run) -> None:
         """Say that the algorithm runs."""
 
+    async def show_log(self, run: Run, text: str) -> bool:
+        """Add to the run's log while it is not finished; returns whether the server has it. Nothing is raised."""
+
     async def deliver(self, run: Run, outcome: Outcome, result: bytes, log: str) -> None:
         """Hand over the result; returns once the server has it, or says that the run was closed already."""

@@ -75,6 +75,10 @@ class PocSession:
     async def report_active(self, run: Run) -> None:
         await self._note(run, RunStatus.ACTIVE)
 
+    async def show_log(self, run: Run, text: str) -> bool:
+        await self._reply(command="log", run_id=run.id, log=text)
+        return True
+
     async def deliver(self, run: Run, outcome: Outcome, result: bytes, log: str) -> None:
         async with self._writing:
             record = await asyncio.to_thread(self._open_record, run)

@@ -30,6 +30,7 @@ _FIRST_PING, _PING_EVERY = 5.0, 60.0
 # Events are hints and can be lost: now and then the open runs are read again.
 _SYNC_EVERY = 600.0
 _SYNC_WITHIN = 30.0
+_LOG_WITHIN = 10
 
 
 class V4Session:
@@ -132,6 +133,15 @@ class V4Session:
     async def report_active(self, run: Run) -> None:
         if await self._patch(run, {"status": RunStatus.ACTIVE.value}) is not None:
             await self._tell(run, RunStatus.ACTIVE)
+
+    async def show_log(self, run: Run, text: str) -> bool:
+        piece = {"collaboration_id": run.collaboration_id, "run_id": run.id, "task_id": run.task_id, "log": text}
+        try:
+            # With an answer: the server appends to what it has, and one that comes after the delivery would spoil it.
+            await self._socket.call("algorithm_log", piece, namespace=NAMESPACE, timeout=_LOG_WITHIN)
+        except SocketIOError:
+            return False
+        return True
 
     async def deliver(self, run: Run, outcome: Outcome, result: bytes, log: str) -> None:
         # One patch with everything: the server sets to null what a patch leaves out.

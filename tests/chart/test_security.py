@@ -135,6 +135,8 @@ def test_the_launcher_may_do_exactly_this():
         ("", "pods/log", "get"),
         ("", "serviceaccounts", "get", "v6-node-algorithm"),
         ("", "events", "create"),
+        ("", "events", "list"),
+        ("", "events", "watch"),
         ("networking.k8s.io", "networkpolicies", "list"),
         ("networking.k8s.io", "networkpolicies", "watch"),
         ("networking.k8s.io", "networkpolicies", "patch", "v6-node-database-registry-names"),

@@ -24,7 +24,7 @@ VERBS = [
     *(("pods", verb) for verb in ("list", "watch")),
     ("pods/log", "get"),
     *(("networkpolicies", verb) for verb in ("list", "watch", "patch")),
-    ("events", "create"),
+    *(("events", verb) for verb in ("list", "watch", "create")),
     ("serviceaccounts", "get"),
 ]
 

@@ -19,7 +19,9 @@ from tests.stage.watching import Witness
 
 @pytest.fixture(scope="module")
 def node(troupe: Troupe) -> Node:
-    return troupe.node(troupe.collaboration()).start()
+    node = troupe.node(troupe.collaboration())
+    node.values["jobs"] = {"waitForRepairSeconds": 20}
+    return node.start()
 
 
 @pytest.fixture(scope="module")

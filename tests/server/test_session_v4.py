@@ -133,6 +133,28 @@ async def test_a_task_is_heard_taken_and_its_result_delivered_once(server, colla
         assert task.run()["log"] == "worked\n"
 
 
+async def test_a_log_grows_while_the_run_is_active_and_is_what_was_delivered_at_the_end(server, collaboration):
+    async with online(server, collaboration) as (session, heard):
+        task = await send(collaboration)
+        await until(lambda: heard.new)
+        (run,) = heard.new
+        assert await session.show_log(run, "The run waits.\n")
+        assert task.run()["log"] == "The run waits.\n"
+        await session.report_active(run)
+        for number in range(3):
+            assert await session.show_log(run, f"line {number}\n")
+        assert task.run()["log"] == "line 0\nline 1\nline 2\n"
+        await session.deliver(run, Outcome(RunStatus.COMPLETED), b"1", "all of it")
+        assert task.run()["log"] == "all of it"
+
+
+async def test_without_a_connection_a_log_is_not_shown_and_nothing_is_raised(server, collaboration):
+    async with opened(server, collaboration) as session:
+        task = await send(collaboration)
+        assert not await session.show_log((await session.open_runs())[0], "x\n")
+        assert not task.run()["log"]
+
+
 async def test_a_task_that_was_sent_before_the_node_came_is_in_the_first_list(server, collaboration):
     task = await send(collaboration)
     async with online(server, collaboration) as (_, heard):

@@ -38,6 +38,29 @@ def test_log_lines(behave: ModuleType, capsys: pytest.CaptureFixture[str]) -> No
     assert capsys.readouterr().out == "line 0\nline 1\nline 2\n"
 
 
+def test_flood_prints_as_much_as_asked(behave: ModuleType, capsys: pytest.CaptureFixture[str]) -> None:
+    assert behave.flood(1000, line=10) == 100
+    lines = capsys.readouterr().out.splitlines()
+    assert lines == [f"{n:09d}" for n in range(100)]
+
+
+def test_use_fails_as_the_file_does(behave: ModuleType, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("content")
+    assert behave.use(str(tmp_path / "file")) == "content"
+    with pytest.raises(IsADirectoryError):
+        behave.use(str(tmp_path), "w")
+
+
+def test_fill_and_memory_are_as_big_as_asked(behave: ModuleType, tmp_path: Path) -> None:
+    assert behave.fill(str(tmp_path / "x"), 100, seconds=0) == (tmp_path / "x").stat().st_size
+    assert behave.use_memory(100, seconds=0) == 100
+
+
+def test_tell_prints_line_by_line(behave: ModuleType, capsys: pytest.CaptureFixture[str]) -> None:
+    assert behave.tell(2, 0) == 2
+    assert capsys.readouterr().out == "telling 0\ntelling 1\n"
+
+
 def test_tick_counts_every_execution(behave: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TEMPORARY_FOLDER", str(tmp_path))
     assert behave.tick("a") == {"executions": 1, "run": "a"}

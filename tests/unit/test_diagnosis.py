@@ -40,7 +40,8 @@ COMPLETE = {"type": "Complete", "status": "True"}
         (a_job(), a_pod({"waiting": {"reason": "ErrImagePull"}}), JobState.PENDING),
         (a_job(), a_pod({"running": {}}), JobState.RUNNING),
         (a_job(), a_pod({"terminated": {"exitCode": 0}}), JobState.FINISHED),
-        (a_job(), a_pod({"waiting": {"reason": "ImagePullBackOff"}}), JobState.FINISHED),
+        (a_job(), a_pod({"waiting": {"reason": "ImagePullBackOff", "message": "x: not found"}}), JobState.FINISHED),
+        (a_job(), a_pod({"waiting": {"reason": "ImagePullBackOff", "message": "dial tcp: refused"}}), JobState.PENDING),
         (a_job(FAILED), None, JobState.FINISHED),
         (a_job(COMPLETE), None, JobState.FINISHED),
         (a_job(COMPLETE, deleted=True), None, JobState.DELETING),
@@ -50,31 +51,90 @@ def test_the_state_of_a_job(job, pod, state):
     assert job_state(job, pod) is state
 
 
+# In the words of containerd, the Job controller and kubelet.
+RUNC = (
+    "failed to create containerd task: failed to create shim task: OCI runtime create failed: runc create failed: "
+    "unable to start container process: error during container init: "
+    'exec: "/nowhere": stat /nowhere: no such file or directory'
+)
+POLICY = "Pod hospital/run-1-abcde has condition DisruptionTarget matching FailJob rule at index 0"
+LOW = "The node was low on resource: memory. Threshold quantity: 100Mi, available: 8Mi. "
+EMPTY_DIR = 'Usage of EmptyDir volume "tmp" exceeds the limit "8Mi". '
+SCRATCH = 'Usage of EmptyDir volume "cache" exceeds the limit "8Mi". '
+
+
+def ended(code, reason="Error", message="", *, pod_reason=None, pod_message="", disrupted=None):
+    """A pod whose container ended, as kubelet shows it."""
+    pod = a_pod({"terminated": {"exitCode": code, "reason": reason, "message": message}}, pod_reason)
+    pod["status"] |= {"phase": "Succeeded" if code == 0 else "Failed", "message": pod_message}
+    if disrupted:
+        pod["status"]["conditions"] = [{"type": "DisruptionTarget", "status": "True", "reason": disrupted}]
+    return pod
+
+
+def failed(reason, message=""):
+    """A pod that failed without a word on its container."""
+    pod = a_pod({}, reason)
+    pod["status"] |= {"phase": "Failed", "message": message, "containerStatuses": None}
+    return pod
+
+
 @pytest.mark.parametrize(
-    ("job", "pod", "status", "words"),
+    ("pod", "status", "words"),
     [
-        (a_job(), a_pod({"terminated": {"exitCode": 0}}), RunStatus.COMPLETED, ""),
-        (a_job(), a_pod({"terminated": {"exitCode": 3}}), RunStatus.CRASHED, "exit code 3"),
-        (a_job(), a_pod({"terminated": {"exitCode": 137, "reason": "OOMKilled"}}), RunStatus.CRASHED, "limit of 2Gi"),
-        (a_job(), a_pod({"terminated": {"exitCode": 137}}, "DeadlineExceeded"), RunStatus.CRASHED, "60 seconds"),
-        (a_job(FAILED), a_pod({}, "DeadlineExceeded"), RunStatus.CRASHED, "60 seconds"),
-        (a_job(), a_pod({"waiting": {"reason": "InvalidImageName"}}), RunStatus.NO_DOCKER_IMAGE, "InvalidImageName"),
-        (
-            a_job(),
-            a_pod({"waiting": {"reason": "CreateContainerConfigError", "message": "runAsNonRoot"}}),
-            RunStatus.START_FAILED,
-            "runAsNonRoot",
-        ),
-        (a_job(FAILED), None, RunStatus.UNKNOWN_ERROR, "pod was evicted"),
-        (a_job(COMPLETE), None, RunStatus.COMPLETED, ""),
+        (ended(0, "Completed"), RunStatus.COMPLETED, ""),
+        (ended(3), RunStatus.CRASHED, "The algorithm ended with exit code 3."),
+        (ended(1), RunStatus.CRASHED, "The algorithm ended with exit code 1."),
+        (ended(127), RunStatus.CRASHED, "means that its command was not found"),
+        (ended(137), RunStatus.CRASHED, "ended by SIGKILL, which is also how memory shortage"),
+        (ended(139), RunStatus.CRASHED, "ended by SIGSEGV: a fault in native code"),
+        (ended(143), RunStatus.CRASHED, "ended by SIGTERM"),
+        (ended(200), RunStatus.CRASHED, "The algorithm ended with exit code 200."),
+        (ended(137, "OOMKilled"), RunStatus.CRASHED, "more memory than its limit of 2Gi"),
+        (ended(128, "StartError", RUNC), RunStatus.START_FAILED, 'exec: "/nowhere": stat /nowhere: no such file'),
+        (ended(137, "ContainerStatusUnknown"), RunStatus.UNKNOWN_ERROR, "machine lost its container"),
+        (ended(137, pod_reason="DeadlineExceeded"), RunStatus.CRASHED, "longer than the 60 seconds"),
+        (ended(0, pod_reason="DeadlineExceeded"), RunStatus.CRASHED, "longer than the 60 seconds"),
+        (ended(137, pod_reason="Evicted", pod_message=LOW), RunStatus.CRASHED, "low on resource: memory"),
+        (ended(137, pod_reason="Evicted", pod_message=EMPTY_DIR), RunStatus.CRASHED, "more to /tmp than the 8Mi"),
+        (ended(137, pod_reason="Evicted", pod_message=SCRATCH), RunStatus.CRASHED, "its scratch volume cache"),
+        (failed("Evicted", LOW), RunStatus.CRASHED, "low on resource: memory"),
+        (failed("OutOfmemory", "Node didn't have enough resource: memory"), RunStatus.START_FAILED, "enough resource"),
+        (failed("NodeLost"), RunStatus.UNKNOWN_ERROR, "does not answer any more"),
+        (ended(143, pod_reason="Terminated"), RunStatus.UNKNOWN_ERROR, "shutting down"),
+        (ended(143, disrupted="EvictionByEvictionAPI"), RunStatus.UNKNOWN_ERROR, "was being drained"),
+        (ended(143, disrupted="PreemptionByScheduler"), RunStatus.UNKNOWN_ERROR, "of higher priority"),
+        (ended(143, disrupted="DeletionByTaintManager"), RunStatus.UNKNOWN_ERROR, "was lost or taken out of service"),
+        (ended(143, disrupted="Surprise"), RunStatus.UNKNOWN_ERROR, "the cluster removed its pod (Surprise)"),
     ],
 )
-def test_how_a_run_ended(job, pod, status, words):
-    end = outcome(job, pod)
+def test_how_a_pod_ended(pod, status, words):
+    end = outcome(a_job(), pod)
     assert end.status is status
     assert words in end.sentence
-    assert bool(end.sentence) == end.failed
+    assert bool(end.sentence) == end.failed == bool(end.detail)
+
+
+@pytest.mark.parametrize(
+    ("condition", "pod", "status", "words"),
+    [
+        (FAILED, a_pod({}, "DeadlineExceeded"), RunStatus.CRASHED, "60 seconds"),
+        (FAILED, None, RunStatus.UNKNOWN_ERROR, "pod was evicted"),
+        ({**FAILED, "message": POLICY}, None, RunStatus.UNKNOWN_ERROR, "drained, lost or needed"),
+        (COMPLETE, None, RunStatus.COMPLETED, ""),
+    ],
+)
+def test_how_a_job_ended(condition, pod, status, words):
+    end = outcome(a_job(condition), pod)
+    assert end.status is status
+    assert words in end.sentence
 
 
 def test_a_run_that_goes_on_has_no_outcome():
     assert outcome(a_job(), a_pod({"running": {}})) is None
+
+
+def test_a_disruption_that_is_announced_is_no_end_yet():
+    pod = a_pod({"running": {}})
+    pod["status"]["conditions"] = [{"type": "DisruptionTarget", "status": "True", "reason": "EvictionByEvictionAPI"}]
+    assert outcome(a_job(), pod) is None

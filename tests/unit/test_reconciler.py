@@ -10,11 +10,13 @@ from dataclasses import replace
 import pytest
 
 from launcher.config import Jobs
+from launcher.kubeapi import ClusterUnavailable
 from launcher.launch import ownership
 from launcher.reconciler import Reconciler
 from launcher.runs import RunStatus
 from launcher.session import ServerRefusal, ServerUnavailable
 from launcher.taskfiles import TaskFiles
+from tests.unit.kubelet import SECOND, Kubelet
 from tests.unit.test_taskfiles import IDENTITY, RUN
 
 
@@ -30,7 +32,11 @@ class World:
         self.runs = {run.id: run for run in runs}
         self.deliveries = []
         self.executions = []
-        self.jobs, self.pods = {}, {}
+        self.jobs, self.pods, self.troubles = {}, {}, {}
+        self.printed = [(SECOND, b"hello")]
+        self.shown = []
+        self.jobs_settings = Jobs()
+        self.share_logs = True
         self.exit_code = 0
         self.calls = 0
         self.incarnation = 0
@@ -57,7 +63,7 @@ class World:
 
 def a_pod(number, state):
     return {
-        "metadata": {"name": f"run-{number}-x"},
+        "metadata": {"name": f"run-{number}-x", "uid": f"pod-{number}"},
         "status": {"containerStatuses": [{"name": "algorithm", "state": state}]},
     }
 
@@ -112,6 +118,10 @@ class FakeSession(Side):
     async def report_active(self, run):
         pass
 
+    async def show_log(self, run, text):
+        self.world.shown.append((run.id, text))
+        return True
+
     @call
     async def deliver(self, run, outcome, result, log):
         if run.id not in self.closed:
@@ -145,9 +155,19 @@ class FakeCluster(Side):
     async def delete_job(self, job):
         job["metadata"]["deletionTimestamp"] = "now"
 
+    def trouble(self, run_id):
+        return self.world.troubles.get(run_id)
+
+    async def log_chunks(self, pod, *, since, follow):
+        if not follow:
+            await self.ask()
+        if self.incarnation != self.world.incarnation:
+            raise ClusterUnavailable("there is no such launcher any more")
+        yield Kubelet(self.world.printed).stream(since)
+
     @call
-    async def read_log(self, pod, limit):
-        return "hello\n"
+    async def ask(self):
+        pass
 
 
 class FakeLaunch:
@@ -167,7 +187,13 @@ def start(world):
     files = TaskFiles(world.folder, IDENTITY)
     session = FakeSession(world)
     world.reconciler = Reconciler(
-        session, FakeCluster(world), files, FakeLaunch(), Jobs(), share_logs=True, may_start=lambda: world.may_start
+        session,
+        FakeCluster(world),
+        files,
+        FakeLaunch(),
+        world.jobs_settings,
+        share_logs=world.share_logs,
+        may_start=lambda: world.may_start,
     )
     world.reconciler.recover()
     world.reconciler.open_runs([run for run in world.runs.values() if run.id not in session.closed])

@@ -29,7 +29,11 @@ def step(server, job, **flags):
         (ServerState.OPEN, JobState.RUNNING, {"launched": True}, Step.REPORT_ACTIVE),
         (ServerState.OPEN, JobState.RUNNING, {"launched": True, "active_reported": True}, Step.WAIT),
         (ServerState.OPEN, JobState.FINISHED, {"launched": True}, Step.DELIVER),
-        (ServerState.OPEN, JobState.RUNNING, {"killed": True}, Step.REPORT_KILLED),
+        (ServerState.OPEN, JobState.RUNNING, {"killed": True}, Step.DELETE_JOB),
+        (ServerState.OPEN, JobState.PENDING, {"killed": True}, Step.DELETE_JOB),
+        (ServerState.UNKNOWN, JobState.RUNNING, {"killed": True}, Step.DELETE_JOB),
+        (ServerState.OPEN, JobState.DELETING, {"killed": True}, Step.REPORT_KILLED),
+        (ServerState.OPEN, JobState.FINISHED, {"killed": True}, Step.REPORT_KILLED),
         (ServerState.OPEN, JobState.NONE, {"killed": True}, Step.REPORT_KILLED),
         (ServerState.OPEN, JobState.DELETING, {}, Step.WAIT),
         (ServerState.UNKNOWN, JobState.FINISHED, {}, Step.ASK_SERVER),
@@ -54,8 +58,12 @@ def test_a_run_is_started_only_if_it_is_open_has_no_job_and_never_had_one():
         assert not flags["launched"] and not flags["killed"]
 
 
-def test_a_job_is_deleted_only_when_the_server_has_closed_the_run():
-    deletes = {server for server, job, flags in everything() if decide(server, job, **flags) is Step.DELETE_JOB}
+def test_a_job_is_deleted_only_when_the_server_has_closed_the_run_or_has_it_killed():
+    deletes = {
+        server
+        for server, job, flags in everything()
+        if decide(server, job, **flags) is Step.DELETE_JOB and not flags["killed"]
+    }
     assert deletes == {ServerState.CLOSED}
 
 

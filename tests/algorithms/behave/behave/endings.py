@@ -71,6 +71,54 @@ def log_lines(n: int) -> dict[str, int]:
     return {"lines": n}
 
 
+def use_memory(bytes: int, seconds: float = 5) -> int:  # noqa: A002
+    """Hold so many bytes of memory for some seconds."""
+    held = b"x" * bytes
+    time.sleep(seconds)
+    return len(held)
+
+
+def fill(path: str, bytes: int, seconds: float = 120) -> int:  # noqa: A002
+    """Write so many bytes into a file, and wait so long for somebody to mind."""
+    Path(path).write_bytes(b"x" * bytes)
+    time.sleep(seconds)
+    return bytes
+
+
+def use(path: str, mode: str = "r") -> str:
+    """Open a file, read or write, without catching what comes of it."""
+    with Path(path).open(mode) as file:
+        return file.read() if mode == "r" else str(file.write("behave was here"))
+
+
+def signalled(number: int) -> None:
+    """End by a signal of the kernel's kind, such as 11, a fault in native code."""
+    # Process 1 of a container is spared the signals that it does not handle: a child of it is not.
+    child = os.fork()
+    if not child:
+        os.kill(os.getpid(), number)
+    _, status = os.waitpid(child, 0)
+    os._exit(128 + os.WTERMSIG(status))
+
+
+def flood(bytes: int, line: int = 100) -> int:  # noqa: A002
+    """Print so many bytes, in numbered lines of equal length; returns how many lines."""
+    lines = bytes // line
+    out = sys.stdout
+    for start in range(0, lines, 1000):
+        out.write("".join(f"{n:0{line - 1}d}\n" for n in range(start, min(start + 1000, lines))))
+    out.flush()
+    return lines
+
+
+def tell(lines: int, every: float) -> int:
+    """Print numbered lines, one after the other, with so many seconds between them."""
+    for number in range(lines):
+        print(f"telling {number}", flush=True)
+        time.sleep(every)
+    return lines
+
+
 def tick(name: str, seconds: float = 0) -> dict[str, int | str]:
     """Leave a mark in the file `name` of the job's own folder, take `seconds`, and count all the marks there.
 
