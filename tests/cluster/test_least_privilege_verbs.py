@@ -32,7 +32,7 @@ VERBS = [
 @pytest.fixture(scope="module")
 def node(troupe: Troupe, names: Names) -> Node:
     host = names.set("verbs", INTERNET[0])
-    # Not port 443, which the check tries at that address: a granted way there would shut the gate after the first run.
+    # Not port 443, which the check tries at that address: nothing that is granted here is what it takes for a way out.
     database = {"label": "registry", "type": "other", "uri": "x", "reach": [{"host": host, "port": 80}]}
     return troupe.node(troupe.collaboration(), databases=[database]).start()
 

@@ -54,7 +54,7 @@ def test_it_knows_every_kind_of_way_and_the_gate_its_words(diagnostics: ModuleTy
     probing = diagnostics.probing
     assert {way.kind for way in WAYS} <= set(probing.KINDS)
     assert probing.OPEN == CAME_THROUGH
-    assert probing.SHUT == STOPPED | {REFUSED}
+    assert STOPPED | {REFUSED} == probing.SHUT
 
 
 def test_a_connection(diagnostics: ModuleType, listening: socket.socket) -> None:
