@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from launcher.isolationcheck import CAME_THROUGH
+from launcher.isolationcheck import CAME_THROUGH, REFUSED, STOPPED
 from launcher.waysout import WAYS
 from tests.unit.algorithm_module import imported
 
@@ -54,6 +54,7 @@ def test_it_knows_every_kind_of_way_and_the_gate_its_words(diagnostics: ModuleTy
     probing = diagnostics.probing
     assert {way.kind for way in WAYS} <= set(probing.KINDS)
     assert probing.OPEN == CAME_THROUGH
+    assert STOPPED | {REFUSED} == probing.SHUT
 
 
 def test_a_connection(diagnostics: ModuleType, listening: socket.socket) -> None:
@@ -75,7 +76,13 @@ def test_a_request(diagnostics: ModuleType, listening: socket.socket) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "word"), [(b"HTTP/1.1 200 OK", "connected"), (b"HTTP/1.1 403 Forbidden", "forbidden")]
+    ("text", "word"),
+    [
+        (b"HTTP/1.1 200 OK", "connected"),
+        (b"HTTP/1.1 403 Forbidden", "forbidden"),
+        (b"HTTP/1.1 503 Service Unavailable", "HTTP 503"),
+        (b"", "HTTP nothing"),
+    ],
 )
 def test_a_connection_through_a_proxy(
     diagnostics: ModuleType, listening: socket.socket, text: bytes, word: str

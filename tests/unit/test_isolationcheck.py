@@ -57,7 +57,7 @@ def test_what_the_pod_has_no_address_for_is_neither() -> None:
 
 
 @pytest.mark.parametrize("way", WAYS, ids=lambda way: way.name)
-@pytest.mark.parametrize("word", ["EMFILE", "n/a", "", "Connected"])
+@pytest.mark.parametrize("word", ["EMFILE", "n/a", "", "Connected", "HTTP 503"])
 def test_a_word_that_proves_nothing_is_no_pass(way: Any, word: str) -> None:
     if (way.name.endswith("ipv6"), word) == (True, "n/a"):
         return

@@ -10,6 +10,7 @@ from typing import Any
 
 SECONDS = 3.0
 _UNREACHABLE = {errno.ENETUNREACH, errno.EHOSTUNREACH, errno.EADDRNOTAVAIL, errno.EACCES, errno.EPERM}
+_UNREACHABLE |= {errno.ENETDOWN, errno.EHOSTDOWN, errno.ENOPROTOOPT}  # as a firewall that rejects may have it
 _ECHO_REQUEST = {socket.AF_INET: 8, socket.AF_INET6: 128}
 
 
@@ -30,7 +31,11 @@ def http(way: dict[str, Any]) -> str:
 
 
 def via(way: dict[str, Any]) -> str:
-    """A connection to `host` and `port` through the HTTP proxy at `proxy`, a pair of host and port."""
+    """A connection to `host` and `port` through the HTTP proxy at `proxy`, a pair of host and port.
+
+    Only 403 is the proxy's refusal (squid's `http_access deny`). Any other answer, such as 503 for a target that it
+    tried and did not reach, says that the proxy was willing.
+    """
     host = f"[{way['host']}]" if ":" in way["host"] else way["host"]
     target = f"{host}:{way['port']}"
     proxy = {**way, "host": way["proxy"][0], "port": way["proxy"][1]}
@@ -41,8 +46,8 @@ def via(way: dict[str, Any]) -> str:
             answer = connection.recv(1024)
     except OSError as error:
         return _ended(error)
-    code = answer.split(b" ")[1:2]
-    return "connected" if code == [b"200"] else "forbidden"
+    code = (answer.split()[1:2] or [b"nothing"])[0].decode(errors="replace")
+    return {"200": "connected", "403": "forbidden"}.get(code, f"HTTP {code}")
 
 
 def dns_tcp(way: dict[str, Any]) -> str:

@@ -6,6 +6,7 @@ A way is {"name", "kind", "host", "port", "expected"}; `kind` names one of the f
     connected, answered, resolved, present, written     the way is open
     timed out, refused, unreachable, unresolved         nothing came through
     forbidden                                           the egress proxy said no
+    HTTP 503 and the like                               it did not say no: neither open nor shut
     absent, read-only                                   there is nothing to see, or to change
     no socket                                           this pod may not even try (ICMP)
     n/a                                                 this pod has no address of that family
@@ -20,6 +21,12 @@ from diagnostics import inside, network
 from diagnostics.surroundings import ways_found_here
 
 OPEN = frozenset({"connected", "answered", "resolved", "present", "written"})
+SHUT = frozenset(
+    {
+        *("timed out", "refused", "unreachable", "unresolved"),
+        *("forbidden", "absent", "read-only", "no socket"),
+    }
+)
 
 KINDS: dict[str, Callable[[dict[str, Any]], str]] = {
     "tcp": network.tcp,
@@ -59,6 +66,6 @@ def _try(way: dict[str, Any]) -> dict[str, Any]:
         "target": f"{host} {port}" if port else host,
         "expected": way["expected"],
         "observed": observed,
-        "as_expected": observed == "n/a" or (observed in OPEN) == (way["expected"] == "open"),
+        "as_expected": observed == "n/a" or observed in (OPEN if way["expected"] == "open" else SHUT),
         "milliseconds": milliseconds,
     }
