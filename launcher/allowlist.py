@@ -7,6 +7,9 @@ field that Kubernetes will have next year is refused too.
 import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from decimal import Decimal
+
+from kubernetes.utils.quantity import parse_quantity
 
 from launcher.rules import FIELDS, SHAPE
 
@@ -114,6 +117,35 @@ def at_least(minimum: int, why: str) -> Rule:
             yield refused(path, value, why, f"set it to a whole number, {minimum} or more")
 
     return rule
+
+
+def quantity(most: str | float | None = None, bound: str = "", otherwise: str = "") -> Rule:
+    """A quantity of Kubernetes that bounds something: above 0, which Kubernetes takes for no bound at all.
+
+    Nor is it above `most`, where there is one; `bound` says where that is written, `otherwise` what to do there.
+    """
+
+    def rule(path: str, value: object) -> Iterator[Violation]:
+        try:
+            if isinstance(value, bool) or not isinstance(value, str | int | float):
+                raise ValueError
+            amount = _amount(value)
+        except ValueError:
+            yield refused(path, value, "it must be a quantity", "write it like 500m, 2 or 4Gi", SHAPE)
+            return
+        if amount <= 0:
+            yield refused(path, value, "Kubernetes takes 0 for no bound at all", "set it above 0")
+        if most is not None and amount > _amount(most):
+            yield refused(path, value, f"{bound} allows {most}", f"lower it, or {otherwise}")
+
+    return rule
+
+
+def _amount(text: str | float) -> Decimal:
+    amount = Decimal(parse_quantity(text))  # type: ignore[no-untyped-call]
+    if not amount.is_finite():
+        raise ValueError
+    return amount
 
 
 def each(item: Rule) -> Rule:

@@ -1,10 +1,7 @@
 """The rules for a job's containers: the algorithm's own, and those of the administrator beside it."""
 
 from collections.abc import Iterator, Mapping
-from decimal import Decimal
 from typing import Any
-
-from kubernetes.utils.quantity import parse_quantity
 
 from launcher.allowlist import (
     Named,
@@ -15,6 +12,7 @@ from launcher.allowlist import (
     exactly,
     fields,
     one_of,
+    quantity,
     refused,
     same,
     text,
@@ -31,6 +29,7 @@ APPROVED = "nothing runs but the approved image"
 REMOVE = "remove it from the template"
 DEVICES = "what is more than cpu, memory and disk is granted by jobs.resources in the chart's values"
 PLAIN = "a variable has a name and a plain value, none from Secrets, ConfigMaps or the pod"
+CAPS = "jobs.caps in the chart's values"
 ORDINARY_RESOURCES = ("cpu", "memory", "ephemeral-storage")
 
 CONTAINER_REASONS = {
@@ -156,7 +155,7 @@ def _resources(context: Context, granted: Mapping[str, Any]) -> Rule:
     def quantities(section: str, necessary: tuple[str, ...]) -> Rule:
         known = granted.get(section) or {}
         devices = {name: exactly(value, DEVICES) for name, value in known.items() if name not in ORDINARY_RESOURCES}
-        ordinary = {name: _quantity(caps.get(name)) for name in ORDINARY_RESOURCES}
+        ordinary = {name: quantity(caps.get(name), CAPS, "raise the cap") for name in ORDINARY_RESOURCES}
         return fields(
             required={name: ordinary[name] for name in necessary},
             optional={**ordinary, **devices},
@@ -173,27 +172,6 @@ def _resources(context: Context, granted: Mapping[str, Any]) -> Rule:
         missing="set it, or jobs.resources in the chart's values",
         closed_by=RESOURCES,
     )
-
-
-def _quantity(cap: str | float | None) -> Rule:
-    """A quantity that is not above the cap."""
-
-    def rule(path: str, value: object) -> Iterator[Violation]:
-        try:
-            if isinstance(value, bool) or not isinstance(value, str | int | float):
-                raise ValueError
-            amount = _amount(value)
-        except ValueError:
-            yield refused(path, value, "it must be a quantity", "write it like 500m, 2 or 4Gi", SHAPE)
-            return
-        if cap is not None and amount > _amount(cap):
-            yield refused(path, value, f"jobs.caps in the chart's values allows {cap}", "lower it, or raise the cap")
-
-    return rule
-
-
-def _amount(quantity: str | float) -> Decimal:
-    return Decimal(parse_quantity(quantity))  # type: ignore[no-untyped-call]
 
 
 def _variable(secret_env: Mapping[str, SecretKey]) -> Rule:

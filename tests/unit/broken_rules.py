@@ -162,6 +162,12 @@ CASES: list[tuple[str, object, str]] = [
     (f"{POD}.volumes.+", {"name": "c", "iscsi": {}}, "iscsi is not allowed .*not among the fields"),
     (f"{POD}.volumes.+", {"name": "c"}, r"volumes\[\d\] has no source .*give it an emptyDir with a sizeLimit"),
     (f"{POD}.volumes.+", {"name": "c", "emptyDir": {}}, "emptyDir.sizeLimit is missing"),
+    (f"{POD}.volumes.+", {"name": "c", "emptyDir": {"sizeLimit": "0"}}, 'sizeLimit: "0" .*no bound at all'),
+    (
+        f"{POD}.volumes.+",
+        {"name": "c", "emptyDir": {"sizeLimit": "1000Ti"}},
+        'sizeLimit: "1000Ti" .*jobs.tmpSizeLimit .*allows 1Gi',
+    ),
     (
         f"{POD}.volumes.+",
         {"name": "c", "persistentVolumeClaim": {"claimName": "other"}},
@@ -213,6 +219,21 @@ CASES: list[tuple[str, object, str]] = [
     (f"{BOX}.resources.limits.<nvidia.com/gpu>", 1, r'limits\["nvidia.com/gpu"\]: 1 .*granted by jobs.resources'),
     (f"{BOX}.resources.requests.cpu", "much", 'requests.cpu: "much" is not allowed .*must be a quantity'),
     (f"{BOX}.resources.limits.memory", True, "limits.memory: true is not allowed .*must be a quantity"),
+    (f"{BOX}.resources.limits.memory", float("nan"), "limits.memory: NaN is not allowed .*must be a quantity"),
+    *(
+        (f"{BOX}.resources.{section}.{name}", none, f"{section}.{name}: .*takes 0 for no bound at all.*above 0")
+        for section, name, none in [
+            ("limits", "cpu", 0),
+            ("limits", "memory", "0"),
+            ("limits", "memory", "-1Gi"),
+            ("requests", "cpu", "0m"),
+            ("requests", "memory", "0Gi"),
+        ]
+    ),
+    *(
+        (f"{BOX}.resources.{section}.<ephemeral-storage>", "0", 'ephemeral-storage"]: "0" .*no bound at all')
+        for section in ("limits", "requests")
+    ),
     (f"{BOX}.resources.claims", [{"name": "a"}], "resources.claims is not allowed .*granted by"),
     (f"{POD}.resourceClaims", [{"name": "a"}], "resourceClaims is not allowed .*granted by"),
     # 8: the image
@@ -230,7 +251,7 @@ CASES: list[tuple[str, object, str]] = [
     (f"{POD}.securityContext.supplementalGroupsPolicy", "None", "supplementalGroupsPolicy: .*use Merge or Strict"),
     (f"{POD}.securityContext.seLinuxOptions", {"level": 1}, "seLinuxOptions.level: 1 "),
     (f"{POD}.volumes.0.name", "", r"volumes\[0\].name: "),
-    (f"{POD}.volumes.0.emptyDir.sizeLimit", 1, "emptyDir.sizeLimit: 1 "),
+    (f"{POD}.volumes.0.emptyDir.sizeLimit", True, "emptyDir.sizeLimit: true is not allowed .*must be a quantity"),
     (f"{POD}.volumes.0.emptyDir.medium", "Disk", "emptyDir.medium: .*Kubernetes knows no other"),
     (f"{POD}.volumes.1.persistentVolumeClaim.readOnly", "no", 'readOnly: "no" is not allowed .*true or false'),
     (f"{BOX}.volumeMounts.0.name", "", r"volumeMounts\[0\].name: "),
@@ -251,6 +272,12 @@ CAP_CASES: list[tuple[dict[str, Any], str, object, str]] = [
     ({"memory": "1Gi"}, f"{BOX}.resources.requests.memory", "2G", 'requests.memory: "2G" .*allows 1Gi'),
     ({"cpu": "1500m"}, f"{BOX}.resources.limits.cpu", 1.6, "limits.cpu: 1.6 .*allows 1500m"),
     ({"cpu": 2}, f"{BOX}.resources.limits", {"memory": "1Gi"}, "limits.cpu is missing"),
+    (
+        {"ephemeral-storage": "2Gi"},
+        f"{POD}.volumes.+",
+        {"name": "c", "emptyDir": {"sizeLimit": "3Gi"}},
+        'sizeLimit: "3Gi" .*jobs.caps.ephemeralStorage in the chart\'s values allows 2Gi',
+    ),
     ({"ephemeral-storage": "1Gi"}, f"{BOX}.resources.limits", {"memory": "1Gi"}, 'ephemeral-storage"] is missing'),
 ]
 

@@ -32,7 +32,10 @@ from tests.unit.example_context import context, profile
 
 MODULES = ["userrules", "mountrules", "containerrules", "podrules", "invariants"]
 SOURCES = {name: (Path(launcher.__file__).parent / f"{name}.py").read_text() for name in MODULES}
-RULE_MAKERS = {"exactly", "one_of", "single", "at_least", "each", "fields", "names", "user", "group", "non_root"}
+RULE_MAKERS = {
+    *("exactly", "one_of", "single", "at_least", "each", "fields", "names", "quantity"),
+    *("user", "group", "non_root"),
+}
 RULES_BY_NAME = {"text", "truth", "hidden", "SECCOMP", "APPARMOR", "MOUNT", "read_only", "own"}
 
 Judge = Callable[[], list[list[str]]]

@@ -34,7 +34,7 @@ HARMLESS = (
     f"{POD}.terminationGracePeriodSeconds",
     f"{BOX}.workingDir",
     f"{BOX}.terminationMessage",
-    f"{POD}.volumes.0.emptyDir",
+    f"{POD}.volumes.0.emptyDir.medium",
 )
 ABOVE_THE_CAPS = [("cpu", "9"), ("memory", "17Gi"), ("ephemeral-storage", "21Gi")]
 
