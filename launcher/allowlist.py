@@ -11,7 +11,7 @@ from decimal import Decimal
 
 from kubernetes.utils.quantity import parse_quantity
 
-from launcher.rules import FIELDS, SHAPE
+from launcher.rules import SHAPE
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,11 +180,13 @@ def fields(
     reasons: Mapping[str, str] | None = None,
     unknown: str = "it is not among the fields that a job may set",
     missing: str = "set it as the shipped template does",
-    closed_by: str = FIELDS,
+    closed_by: str = "",
+    held_by: Mapping[str, str] | None = None,
 ) -> Rule:
     """A mapping with these fields and no others; `reasons` says of well-known others why they are not allowed.
 
-    `closed_by` names the rule that another field breaks.
+    `closed_by` names the rule that another field breaks; by default it is the rule around. `held_by` names another one
+    for single fields, so that a waiver of `closed_by` does not let them through.
     """
     known = {**required, **(optional or {})}
 
@@ -201,7 +203,8 @@ def fields(
                 yield from known[name](below(path, name), content)
             else:
                 why = (reasons or {}).get(name, unknown)
-                yield refused(below(path, name), content, why, "remove it from the template", closed_by)
+                broken = (held_by or {}).get(name, closed_by)
+                yield refused(below(path, name), content, why, "remove it from the template", broken)
 
     return rule
 

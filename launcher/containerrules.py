@@ -19,7 +19,7 @@ from launcher.allowlist import (
 )
 from launcher.jobcontext import Context, SecretKey
 from launcher.mountrules import MOUNT
-from launcher.rules import API_ACCESS, IMAGES, MOUNTS, POD_SECURITY, RESOURCES, SHAPE
+from launcher.rules import API_ACCESS, FIELDS, IMAGES, MOUNTS, ONCE, POD_SECURITY, RESOURCES, SHAPE
 from launcher.userrules import APPARMOR, RESTRICTED, SECCOMP, SHARED, group, non_root, user
 
 CONTAINER = "algorithm"
@@ -42,6 +42,20 @@ CONTAINER_REASONS = {
     "volumeDevices": "an algorithm has no devices of the machine",
     "stdin": "nobody talks to an algorithm",
     "tty": "nobody talks to an algorithm",
+    "restartPolicy": "a run is executed once",
+    "restartPolicyRules": "a run is executed once",
+}
+# What these open is the matter of other rules than that of unknown fields.
+CONTAINER_HELD_BY = {
+    "envFrom": MOUNTS,
+    "volumeDevices": MOUNTS,
+    "lifecycle": POD_SECURITY,
+    "livenessProbe": POD_SECURITY,
+    "readinessProbe": POD_SECURITY,
+    "startupProbe": POD_SECURITY,
+    "ports": POD_SECURITY,
+    "restartPolicy": ONCE,
+    "restartPolicyRules": ONCE,
 }
 
 
@@ -145,6 +159,8 @@ def _container(
             **(further or {}),
         },
         reasons=CONTAINER_REASONS,
+        closed_by=FIELDS,
+        held_by=CONTAINER_HELD_BY,
     )
 
 
@@ -160,7 +176,6 @@ def _resources(context: Context, granted: Mapping[str, Any]) -> Rule:
             required={name: ordinary[name] for name in necessary},
             optional={**ordinary, **devices},
             unknown=DEVICES,
-            closed_by=RESOURCES,
             missing=f"set it, or jobs.resources.{section} in the chart's values",
         )
 
@@ -170,7 +185,6 @@ def _resources(context: Context, granted: Mapping[str, Any]) -> Rule:
         required={"requests": quantities("requests", ("cpu", "memory")), "limits": quantities("limits", limited)},
         reasons={"claims": DEVICES},
         missing="set it, or jobs.resources in the chart's values",
-        closed_by=RESOURCES,
     )
 
 

@@ -130,7 +130,6 @@ def _metadata(context: Context) -> Rule:
             ),
         },
         reasons={"finalizers": "it would keep the job from being deleted", "generateName": EXECUTED_ONCE},
-        closed_by=OWNERSHIP,
     )
 
 
@@ -153,7 +152,6 @@ def _spec(context: Context) -> Rule:
             "activeDeadlineSeconds": "on the Job it deletes the pod and its log; the pod's spec has one",
             "ttlSecondsAfterFinished": "the launcher deletes a job when the server has its result",
         },
-        closed_by=ONCE,
     )
 
 

@@ -5,7 +5,7 @@ from typing import Any
 
 from launcher.allowlist import Rule, Violation, each, exactly, fields, one_of, quantity, refused, text, truth
 from launcher.jobcontext import Context, Profile
-from launcher.rules import MOUNTS
+from launcher.rules import API_ACCESS, MOUNTS, POD_SECURITY
 
 VOLUME_REASONS = {
     "hostPath": "an algorithm sees nothing of the machine",
@@ -41,6 +41,7 @@ def volumes(context: Context) -> Rule:
         required={"name": text},
         optional={"persistentVolumeClaim": _claim(context), "emptyDir": _scratch(context.profile)},
         reasons=VOLUME_REASONS,
+        held_by={"hostPath": POD_SECURITY, "projected": API_ACCESS},
     )
 
     def rule(path: str, value: object) -> Iterator[Violation]:

@@ -22,7 +22,7 @@ from launcher.allowlist import (
 from launcher.containerrules import NO_API, companions, containers
 from launcher.jobcontext import Context
 from launcher.mountrules import volumes
-from launcher.rules import API_ACCESS, DEADLINE, MOUNTS, NETWORK, ONCE, POD_SECURITY, USER
+from launcher.rules import API_ACCESS, DEADLINE, FIELDS, IMAGES, MOUNTS, NETWORK, ONCE, POD_SECURITY, RESOURCES, USER
 from launcher.userrules import APPARMOR, RESTRICTED, SECCOMP, SHARED, group, non_root, user
 
 NO_DNS = "an algorithm resolves no names but those that the node gives it"
@@ -38,6 +38,19 @@ POD_REASONS = {
     "readinessGates": "nobody waits for an algorithm to be ready",
     "schedulingGates": "nobody would open the gate",
     "resourceClaims": "devices are granted by the chart's values",
+    "resources": "bounds are those of each container",
+    "priority": "a PriorityClass says it, that of jobs.priorityClassName in the chart's values",
+}
+# What these open is the matter of other rules than that of unknown fields.
+POD_HELD_BY = {
+    "serviceAccount": API_ACCESS,
+    "ephemeralContainers": IMAGES,
+    "resourceClaims": RESOURCES,
+    "resources": RESOURCES,
+    "priority": RESOURCES,
+    "hostname": NETWORK,
+    "subdomain": NETWORK,
+    "setHostnameAsFQDN": NETWORK,
 }
 POD_SECURITY_REASONS = {
     "fsGroup": "kubelet would change the owner of the databases' files",
@@ -87,6 +100,8 @@ def pod(context: Context) -> Rule:
             "hostUsers": Named(POD_SECURITY, exactly(False, SHARED)),
         },
         reasons=POD_REASONS,
+        closed_by=FIELDS,
+        held_by=POD_HELD_BY,
     )
 
 
@@ -130,4 +145,5 @@ def _pod_security(context: Context) -> Rule:
             ),
         },
         reasons=POD_SECURITY_REASONS,
+        held_by={"fsGroup": USER, "fsGroupChangePolicy": USER},
     )

@@ -1,6 +1,7 @@
 """What the administrator's values change about the rules: caps, companions, waivers, and policies in the namespace."""
 
 import copy
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -12,6 +13,7 @@ from launcher.jobcontext import Context
 from launcher.networkpolicies import selecting
 from launcher.rules import NEVER_WAIVED, RULES, WAIVABLE
 from tests.unit.broken_rules import (
+    BOX,
     CAP_CASES,
     CASES,
     COMPANION,
@@ -103,15 +105,77 @@ def test_labels_that_a_policy_selects_together_are_refused() -> None:
     assert "NetworkPolicy open" in violation.sentence
 
 
+# The only waiver that may ever let something through at a place, said apart from the rules: the first that fits.
+WAIVER_OF = [
+    (r"\.volumes.*/projected|automount|serviceAccount|enableServiceLinks|/KUBERNETES_|env\.4\.name", "api-access"),
+    (r"\.image$|imagePullPolicy|ephemeralContainers|containers\.\+|initContainers", "images"),
+    (r"runAs|supplementalGroups$|fsGroup", "user"),
+    (r"\.volumes.*/hostPath|\.host[A-Z]+\w*$|shareProcess|securityContext|ports|Probe|lifecycle", "pod-security"),
+    (r"runtimeClassName", "pod-security"),
+    (r"\.resources|resourceClaims|priority", "resources"),
+    (r"volume|\.env|imagePullSecrets|terminationMessagePath", "mounts"),
+    (r"activeDeadlineSeconds", "deadline"),
+    (r"nodeName|somethingNew|stdin", "fields"),
+]
+
+
+def waiver_of(path: str, value: object) -> str:
+    """The waiver that may let a broken manifest through; empty if none may."""
+    kinds = [key for key in value if key != "name"] if isinstance(value, dict) else []
+    name = value.get("name", "") if isinstance(value, dict) else ""
+    place = "".join(f"{path}/{what}\n" for what in [*kinds, name]) if isinstance(value, dict) else path
+    if not path.startswith(POD):
+        return ""
+    return next((rule for pattern, rule in WAIVER_OF if re.search(pattern, place, re.MULTILINE)), "")
+
+
 @pytest.mark.parametrize(("path", "value", "says"), CASES)
 def test_a_waiver_lets_through_its_own_rule_alone(path: str, value: object, says: str) -> None:
     del says
     manifest = changed(path, value)
     [violation] = violations(manifest, context(), nothing_selects)
     assert violation.rule in RULES
+    assert violation.rule in {*NEVER_WAIVED, waiver_of(path, value)}
     for name in WAIVABLE:
         facts = context(profile=profile(waived=frozenset({name})))
         assert (violations(manifest, facts, nothing_selects) == []) is (name == violation.rule)
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "rule"),
+    [
+        (f"{POD}.volumes.+", {"name": "x", "projected": {"sources": [{"serviceAccountToken": {}}]}}, "api-access"),
+        (f"{POD}.volumes.+", {"name": "x", "hostPath": {"path": "/"}}, "pod-security"),
+        (f"{POD}.volumes.+", {"name": "x", "secret": {"secretName": "v6-node-secrets"}}, "mounts"),
+        (f"{POD}.volumes.+", {"name": "x", "csi": {"driver": "secrets-store.csi.k8s.io"}}, "mounts"),
+        (f"{POD}.volumes.+", {"name": "x", "not-invented-yet": {}}, "mounts"),
+        (f"{BOX}.envFrom", [{"secretRef": {"name": "v6-node-secrets"}}], "mounts"),
+        (f"{BOX}.volumeDevices", [{"name": "task", "devicePath": "/dev/a"}], "mounts"),
+        (f"{BOX}.ports", [{"containerPort": 80, "hostPort": 80}], "pod-security"),
+        (f"{BOX}.startupProbe", {"httpGet": {"host": "169.254.169.254", "port": 80}}, "pod-security"),
+        (f"{BOX}.readinessProbe", {"tcpSocket": {"host": "169.254.169.254", "port": 80}}, "pod-security"),
+        (f"{BOX}.securityContext.procMount", "Unmasked", "pod-security"),
+        (f"{POD}.securityContext.fsGroup", 0, "user"),
+        (f"{POD}.securityContext.fsGroupChangePolicy", "Always", "user"),
+        (f"{POD}.resources", {"limits": {"memory": "1Ti"}}, "resources"),
+        (f"{POD}.priority", 2000001000, "resources"),
+        (f"{POD}.setHostnameAsFQDN", True, "network"),
+        (f"{BOX}.restartPolicy", "Always", "once"),
+        (f"{BOX}.restartPolicyRules", [{"action": "Restart"}], "once"),
+        ("spec.managedBy", "example.org/other", "once"),
+        ("spec.manualSelector", True, "once"),
+        ("spec.template.metadata.namespace", "kube-system", "ownership"),
+    ],
+    ids=str,
+)
+def test_a_dangerous_field_is_let_through_by_the_waiver_of_its_danger_alone(
+    path: str, value: object, rule: str
+) -> None:
+    manifest = changed(path, value)
+    others = frozenset(WAIVABLE) - {rule}
+    assert [each.rule for each in violations(manifest, context(profile=profile(waived=others)), nothing_selects)] == [
+        rule
+    ]
 
 
 def test_every_rule_has_a_case() -> None:
