@@ -75,9 +75,9 @@ def exactly(expected: object, why: str, remedy: str | None = None) -> Rule:
     return rule
 
 
-def one_of(options: tuple[str, ...], why: str) -> Rule:
-    """The value is one of these texts."""
-    advice = f"use {' or '.join(options)}" if options else "remove it from the template"
+def one_of(options: tuple[str, ...], why: str, otherwise: str = "remove it from the template") -> Rule:
+    """The value is one of these texts; `otherwise` is the remedy if there are none."""
+    advice = f"use {' or '.join(options)}" if options else otherwise
 
     def rule(path: str, value: object) -> Iterator[Violation]:
         if not isinstance(value, str) or value not in options:

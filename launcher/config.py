@@ -205,6 +205,7 @@ class Jobs(Section):
     maxLogBytes: Annotated[int, Field(ge=1024)] = 8 * 2**20
     tmpRetentionHours: Annotated[float, Field(ge=0)] = 168
     extraImages: tuple[str, ...] = ()
+    runtimeClasses: tuple[str, ...] = ()
     waive: tuple[Annotated[str, AfterValidator(_waivable)], ...] = ()
     caps: Caps = Caps()
 

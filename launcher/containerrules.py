@@ -29,6 +29,8 @@ APPROVED = "nothing runs but the approved image"
 REMOVE = "remove it from the template"
 DEVICES = "what is more than cpu, memory and disk is granted by jobs.resources in the chart's values"
 PLAIN = "a variable has a name and a plain value, none from Secrets, ConfigMaps or the pod"
+TERMINATION_LOG = "/dev/termination-log"
+"""Kubernetes' default: a file of the machine, which kubelet mounts there."""
 CAPS = "jobs.caps in the chart's values"
 ORDINARY_RESOURCES = ("cpu", "memory", "ephemeral-storage")
 
@@ -154,7 +156,7 @@ def _container(
             "command": anything,
             "args": anything,
             "workingDir": text,
-            "terminationMessagePath": text,
+            "terminationMessagePath": Named(MOUNTS, exactly(TERMINATION_LOG, "it is mounted over what is there")),
             "terminationMessagePolicy": text,
             **(further or {}),
         },

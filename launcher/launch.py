@@ -240,6 +240,7 @@ def _profile(jobs: Jobs) -> Profile:
         run_as_group=jobs.securityContext.runAsGroup,
         supplemental_groups=jobs.securityContext.supplementalGroups,
         extra_images=jobs.extraImages,
+        runtime_classes=jobs.runtimeClasses,
         caps={name: value for name, value in caps.items() if value is not None},
         max_deadline_seconds=jobs.caps.activeDeadlineSeconds,
         waived=frozenset(jobs.waive),

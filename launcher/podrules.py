@@ -20,7 +20,7 @@ from launcher.allowlist import (
     text,
 )
 from launcher.containerrules import NO_API, companions, containers
-from launcher.jobcontext import Context
+from launcher.jobcontext import Context, Profile
 from launcher.mountrules import volumes
 from launcher.rules import API_ACCESS, DEADLINE, FIELDS, IMAGES, MOUNTS, NETWORK, ONCE, POD_SECURITY, RESOURCES, USER
 from launcher.userrules import APPARMOR, RESTRICTED, SECCOMP, SHARED, group, non_root, user
@@ -89,10 +89,10 @@ def pod(context: Context) -> Rule:
             "tolerations": anything,
             "affinity": anything,
             "topologySpreadConstraints": anything,
-            "priorityClassName": text,
+            "priorityClassName": Named(RESOURCES, _priority(context.profile)),
             "preemptionPolicy": text,
             "schedulerName": text,
-            "runtimeClassName": text,
+            "runtimeClassName": Named(POD_SECURITY, _runtime(context.profile)),
             "hostNetwork": hidden,
             "hostPID": hidden,
             "hostIPC": hidden,
@@ -113,6 +113,28 @@ def _deadline(most: int | None) -> Rule:
             yield refused(path, value, why, "lower it, or jobs.activeDeadlineSeconds")
 
     return rule
+
+
+def _priority(profile: Profile) -> Rule:
+    """That of the chart's values, and never one by which a run would drive out what the cluster lives on."""
+    named = profile.priority_class_name
+
+    def rule(path: str, value: object) -> Iterator[Violation]:
+        if isinstance(value, str) and value.startswith("system-"):
+            yield refused(path, value, "it is for what the cluster lives on", "use a PriorityClass of your own")
+        else:
+            advice = f"set it to {named}" if named else "remove it from the template, or set it there"
+            yield from exactly(named or None, "jobs.priorityClassName in the chart's values says it", advice)(
+                path, value
+            )
+
+    return rule
+
+
+def _runtime(profile: Profile) -> Rule:
+    """A runtime that the administrator knows: another may lack what isolates."""
+    why = "jobs.runtimeClasses in the chart's values lists what algorithms may run under"
+    return one_of(profile.runtime_classes, why, "remove it from the template, or add it there")
 
 
 def _pull_secrets(context: Context) -> Rule:

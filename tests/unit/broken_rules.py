@@ -12,8 +12,8 @@ from tests.unit.example_context import SHIPPED, context, profile
 GONE = object()
 POD = "spec.template.spec"
 BOX = f"{POD}.containers.0"
-POD_TEXTS = ("priorityClassName", "preemptionPolicy", "schedulerName", "runtimeClassName")
-BOX_TEXTS = ("workingDir", "terminationMessagePath", "terminationMessagePolicy")
+POD_TEXTS = ("preemptionPolicy", "schedulerName")
+BOX_TEXTS = ("workingDir", "terminationMessagePolicy")
 OTHER_TOKEN = {"name": "t", "projected": {"sources": [{"serviceAccountToken": {"path": "t"}}]}}
 COMPANION = {
     "name": "companion",
@@ -136,6 +136,12 @@ CASES: list[tuple[str, object, str]] = [
         "apparmor.*other software acts on it",
     ),
     ("spec.template.metadata.finalizers", ["x"], "finalizers is not allowed"),
+    (f"{POD}.priorityClassName", "system-node-critical", "priorityClassName: .*the cluster lives on"),
+    (f"{POD}.priorityClassName", "system-cluster-critical", "priorityClassName: .*a PriorityClass of your own"),
+    (f"{POD}.priorityClassName", "high", 'priorityClassName: "high" .*jobs.priorityClassName .*or set it there'),
+    (f"{POD}.priorityClassName", 1, "priorityClassName: 1 is not allowed"),
+    (f"{POD}.runtimeClassName", "gvisor", 'runtimeClassName: "gvisor" .*jobs.runtimeClasses .*or add it there'),
+    (f"{BOX}.terminationMessagePath", "/etc/hosts", 'terminationMessagePath: "/etc/hosts" .*"/dev/termination-log"'),
     # 4: isolation
     ("spec.template.metadata.labels.<v6-node.vantage6.ai/role>", GONE, 'role"] is missing; set it to "algorithm"'),
     ("spec.template.metadata.labels.<v6-node.vantage6.ai/role>", "proxy", 'role.*; set it to "algorithm"'),

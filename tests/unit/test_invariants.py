@@ -58,7 +58,7 @@ def test_a_broken_rule_is_refused_with_its_sentence(path: str, value: object, sa
         ("metadata.labels.team", "research"),
         ("spec.template.metadata.annotations.<example.org/x>", ""),
         (f"{POD}.affinity", {"nodeAffinity": {}}),
-        (f"{POD}.runtimeClassName", "gvisor"),
+        (f"{BOX}.terminationMessagePath", "/dev/termination-log"),
         (f"{POD}.hostNetwork", False),
         (f"{POD}.hostUsers", False),
         (f"{POD}.securityContext.seccompProfile", {"type": "Localhost", "localhostProfile": "profiles/a.json"}),

@@ -76,6 +76,22 @@ def test_devices_of_the_algorithm_are_not_those_of_a_companion() -> None:
     assert sentence.startswith("spec.template.spec.containers[1].resources.limits")
 
 
+def test_a_priority_and_a_runtime_are_those_of_the_values() -> None:
+    facts = context(profile=profile(priority_class_name="low", runtime_classes=("gvisor", "kata")))
+    assert sentences(rendered(facts), facts) == []
+    assert sentences(changed(f"{POD}.runtimeClassName", "kata", facts), facts) == []
+    [sentence] = sentences(changed(f"{POD}.runtimeClassName", "runc", facts), facts)
+    assert sentence.endswith("; use gvisor or kata.")
+    [sentence] = sentences(changed(f"{POD}.priorityClassName", "high", facts), facts)
+    assert sentence.endswith("; set it to low.")
+
+
+def test_a_critical_priority_is_refused_even_when_values_ask_for_it() -> None:
+    facts = context(profile=profile(priority_class_name="system-node-critical"))
+    [sentence] = sentences(rendered(facts), facts)
+    assert "the cluster lives on" in sentence
+
+
 def policy(name: str, **labels: str) -> dict[str, Any]:
     return {"metadata": {"name": name}, "spec": {"podSelector": {"matchLabels": labels}}}
 

@@ -33,7 +33,7 @@ HARMLESS = (
     f"{POD}.serviceAccount",
     f"{POD}.terminationGracePeriodSeconds",
     f"{BOX}.workingDir",
-    f"{BOX}.terminationMessage",
+    f"{BOX}.terminationMessagePolicy",
     f"{POD}.volumes.0.emptyDir.medium",
 )
 ABOVE_THE_CAPS = [("cpu", "9"), ("memory", "17Gi"), ("ephemeral-storage", "21Gi")]
