@@ -97,12 +97,6 @@ def text(path: str, value: object) -> Iterator[Violation]:
         yield refused(path, value, "it must be text", "write it as text", SHAPE)
 
 
-def text_or_empty(path: str, value: object) -> Iterator[Violation]:
-    """Text, which may be empty."""
-    if not isinstance(value, str):
-        yield refused(path, value, "it must be text", "put it in quotes", SHAPE)
-
-
 def truth(path: str, value: object) -> Iterator[Violation]:
     """True or false."""
     if not isinstance(value, bool):
@@ -209,23 +203,38 @@ def fields(
     return rule
 
 
-def names(expected: Mapping[str, str], reserved: tuple[str, ...], why: str) -> Rule:
-    """Labels or annotations: those expected as they are, and no other whose key starts with a reserved prefix."""
+def names(own: Mapping[str, str], given: Mapping[str, str], value: str, reserved: tuple[str, ...] = ()) -> Rule:
+    """Labels or annotations: all of our `own`, perhaps those `given`, each as it is, and no others.
+
+    `value` is the chart's value that gives them; what starts with a `reserved` prefix it can't give.
+    """
+    source = f"{value} in the chart's values"
+    unlisted = refusing("it is not one of the run, of the node or of that value", f"add it to {source}")
+
+    def rule(path: str, content: object) -> Iterator[Violation]:
+        if not isinstance(content, dict):
+            yield refused(path, content, "it must be a mapping", "write it as a mapping", SHAPE)
+            return
+        for key, expected in own.items():
+            if key not in content:
+                yield Violation(below(path, key), f"{below(path, key)} is missing; set it to {json.dumps(expected)}.")
+        for key, found in content.items():
+            if key in own:
+                judge = exactly(own[key], "it is how the node recognises its jobs")
+            elif str(key).startswith(reserved):
+                judge = refusing("the node, its Services and policies go by it", f"remove it from template and {value}")
+            else:
+                judge = exactly(given[key], f"{source} says it") if key in given else unlisted
+            yield from judge(below(path, key), found)
+
+    return rule
+
+
+def refusing(why: str, remedy: str) -> Rule:
+    """Nothing may be there."""
 
     def rule(path: str, value: object) -> Iterator[Violation]:
-        if not isinstance(value, dict):
-            yield refused(path, value, "it must be a mapping", "write it as a mapping", SHAPE)
-            return
-        for key, content in expected.items():
-            if key not in value:
-                yield Violation(below(path, key), f"{below(path, key)} is missing; set it to {json.dumps(content)}.")
-        for key, content in value.items():
-            if key in expected:
-                yield from exactly(expected[key], "it is how the node recognises its jobs")(below(path, key), content)
-            elif key.startswith(reserved):
-                yield refused(below(path, key), content, why, "remove it from the template or from the chart's values")
-            else:
-                yield from text_or_empty(below(path, key), content)
+        yield refused(path, value, why, remedy)
 
     return rule
 

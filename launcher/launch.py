@@ -155,7 +155,7 @@ class Launch:
         """Everything that the template of a run may use."""
         kubernetes = self._config.kubernetes
         return Context(
-            run=RunFacts(run.id, run.name, _labels(run), ownership(self._identity, run)),
+            run=RunFacts(run.id, run.name, run_labels(run), ownership(self._identity, run)),
             task=TaskFacts(id=run.task_id, name=run.task_name, job_id=run.job_id, image=run.image),
             organization=OrganizationFacts(run.organization_id),
             collaboration=CollaborationFacts(run.collaboration_id),
@@ -214,7 +214,8 @@ def ownership(identity: Identity, run: Run | None) -> dict[str, str]:
     return owner if run is None else {**owner, f"{PREFIX}/assigned-at": run.assigned_at}
 
 
-def _labels(run: Run) -> dict[str, str]:
+def run_labels(run: Run) -> dict[str, str]:
+    """The labels that say which run a Job is of."""
     numbers = {
         "run-id": run.id,
         "task-id": run.task_id,

@@ -14,6 +14,19 @@ POD = "spec.template.spec"
 BOX = f"{POD}.containers.0"
 POD_TEXTS = ("preemptionPolicy", "schedulerName")
 BOX_TEXTS = ("workingDir", "terminationMessagePolicy")
+# On these other software gives a pod networks, containers, tokens, devices or weaker profiles.
+ACTING_ANNOTATIONS = (
+    "k8s.v1.cni.cncf.io/networks",
+    "container.apparmor.security.beta.kubernetes.io/algorithm",
+    "sidecar.istio.io/inject",
+    "vault.hashicorp.com/agent-inject",
+    "cdi.k8s.io/devices",
+    "devices.nri.io/container.algorithm",
+    "io.katacontainers.config.hypervisor.kernel",
+    "k8s.ovn.org/routing-namespaces",
+    "iam.amazonaws.com/role",
+)
+ACTING_LABELS = ("azure.workload.identity/use", "sidecar.istio.io/inject", "team")
 OTHER_TOKEN = {"name": "t", "projected": {"sources": [{"serviceAccountToken": {"path": "t"}}]}}
 COMPANION = {
     "name": "companion",
@@ -70,10 +83,12 @@ CASES: list[tuple[str, object, str]] = [
     ("metadata.labels.<v6-node.vantage6.ai/run-id>", "13", r'metadata.labels\["v6-node.*run-id"\]: "13" .*"12"'),
     ("metadata.labels.<v6-node.vantage6.ai/run-id>", 12, r'run-id"\]: 12 is not allowed'),
     ("metadata.labels.<v6-node.vantage6.ai/run-id>", GONE, 'run-id"] is missing; set it to "12"'),
-    ("metadata.labels.<v6-node.vantage6.ai/role>", "proxy", "role.* choose pods by it"),
-    ("metadata.labels.team", True, "metadata.labels.team: true is not allowed .*put it in quotes"),
+    ("metadata.labels.<v6-node.vantage6.ai/role>", "proxy", "role.* policies go by it"),
+    ("metadata.labels.team", "research", 'metadata.labels.team: "research" .*; add it to jobs.podLabels in'),
+    ("metadata.labels.<app.kubernetes.io/part-of>", "x", 'part-of"]: "x" .*; add it to jobs.podLabels'),
+    ("metadata.annotations.<example.org/x>", "", 'example.org/x"]: "" .*; add it to jobs.podAnnotations in'),
     ("metadata.annotations.<v6-node.vantage6.ai/assigned-at>", "2020", "assigned-at.*recognises its jobs"),
-    ("metadata.annotations.<v6-node.vantage6.ai/x>", "2020", r"/x.*the node or other software acts on it"),
+    ("metadata.annotations.<v6-node.vantage6.ai/x>", "2020", r"/x.*policies go by it"),
     ("metadata.ownerReferences", GONE, "metadata.ownerReferences is missing"),
     ("metadata.ownerReferences", [], "metadata.ownerReferences is not allowed .*one owner.*leave exactly one"),
     ("metadata.ownerReferences.0.uid", "x", r"ownerReferences\[0\] is not allowed \(uninstalling the node ends"),
@@ -129,11 +144,27 @@ CASES: list[tuple[str, object, str]] = [
     (f"{BOX}.lifecycle", {}, "lifecycle is not allowed"),
     (f"{BOX}.volumeDevices", [{"name": "task", "devicePath": "/dev/a"}], "volumeDevices is not allowed"),
     (f"{BOX}.stdin", True, "stdin: true"),
-    ("spec.template.metadata.annotations.<k8s.v1.cni.cncf.io/networks>", "x", "cncf.*other software acts on it"),
+    *(
+        (
+            f"spec.template.metadata.annotations.<{key}>",
+            "true",
+            rf"{key}.*; add it to jobs\.podAnnotations in the chart",
+        )
+        for key in ACTING_ANNOTATIONS
+    ),
+    *(
+        (f"spec.template.metadata.labels.<{key}>", "true", rf"{key}.*; add it to jobs\.podLabels in the chart")
+        for key in ACTING_LABELS
+    ),
     (
-        "spec.template.metadata.annotations.<container.apparmor.security.beta.kubernetes.io/algorithm>",
-        "unconfined",
-        "apparmor.*other software acts on it",
+        "spec.template.metadata.annotations.<karpenter.sh/do-not-disrupt>",
+        "false",
+        'do-not-disrupt"]: "false" .*; set it to "true"',
+    ),
+    (
+        "spec.template.metadata.annotations.<batch.kubernetes.io/job-tracking>",
+        "",
+        'job-tracking"]: "" .*policies go by it',
     ),
     ("spec.template.metadata.finalizers", ["x"], "finalizers is not allowed"),
     (f"{POD}.priorityClassName", "system-node-critical", "priorityClassName: .*the cluster lives on"),
@@ -145,8 +176,8 @@ CASES: list[tuple[str, object, str]] = [
     # 4: isolation
     ("spec.template.metadata.labels.<v6-node.vantage6.ai/role>", GONE, 'role"] is missing; set it to "algorithm"'),
     ("spec.template.metadata.labels.<v6-node.vantage6.ai/role>", "proxy", 'role.*; set it to "algorithm"'),
-    ("spec.template.metadata.labels.<v6-node.vantage6.ai/database-x>", "true", "database-x.*choose pods by it"),
-    ("spec.template.metadata.labels.<app.kubernetes.io/component>", "proxy", "component.*choose pods by it"),
+    ("spec.template.metadata.labels.<v6-node.vantage6.ai/database-x>", "true", "database-x.*policies go by it"),
+    ("spec.template.metadata.labels.<app.kubernetes.io/component>", "proxy", "component.*policies go by it"),
     (f"{POD}.dnsPolicy", "ClusterFirst", 'dnsPolicy: "ClusterFirst" .*; set it to "None"'),
     (f"{POD}.dnsPolicy", GONE, "dnsPolicy is missing"),
     (f"{POD}.dnsConfig.nameservers.+", "8.8.8.8", "dnsConfig is not allowed .*resolves no names but"),

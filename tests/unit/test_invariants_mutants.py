@@ -48,6 +48,8 @@ def _examples() -> list[tuple[dict[str, Any], Any, Any]]:
     device = context(profile=profile(resources=with_device))
     root = context(profile=profile(run_as_user=0))
     short = context(profile=profile(max_deadline_seconds=60))
+    labelled = context(profile=profile(pod_labels={"team": "a"}))
+    reserved = context(profile=profile(pod_labels={"app.kubernetes.io/instance": "a"}))
     open_policy = [{"metadata": {"name": "open"}, "spec": {"podSelector": {"matchLabels": {"team": "a"}}}}]
     return [
         *((changed(path, value), context(), nothing_selects) for path, value, _ in CASES),
@@ -69,9 +71,10 @@ def _examples() -> list[tuple[dict[str, Any], Any, Any]]:
         ),
         (rendered(root), root, nothing_selects),
         (rendered(short), short, nothing_selects),
+        (rendered(reserved), reserved, nothing_selects),
         (
-            changed("spec.template.metadata.labels.team", "a"),
-            context(),
+            rendered(labelled),
+            labelled,
             lambda labels: selecting(open_policy, labels),
         ),
     ]

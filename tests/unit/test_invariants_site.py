@@ -3,6 +3,7 @@
 import copy
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -18,6 +19,7 @@ from tests.unit.broken_rules import (
     CASES,
     COMPANION,
     COMPANION_CASES,
+    GONE,
     POD,
     capped,
     changed,
@@ -92,6 +94,36 @@ def test_a_critical_priority_is_refused_even_when_values_ask_for_it() -> None:
     assert "the cluster lives on" in sentence
 
 
+def test_further_labels_and_annotations_are_exactly_those_of_the_values() -> None:
+    facts = context(profile=profile(pod_labels={"team": "a"}, pod_annotations={"sidecar.istio.io/inject": "false"}))
+    labels, annotations = "spec.template.metadata.labels", "spec.template.metadata.annotations"
+    assert sentences(changed("metadata.labels.team", "a", facts), facts) == []
+    assert sentences(changed(f"{labels}.team", GONE, facts), facts) == []
+    [sentence] = sentences(changed(f"{labels}.team", "b", facts), facts)
+    assert sentence.endswith('(jobs.podLabels in the chart\'s values says it); set it to "a".')
+    [sentence] = sentences(changed(f"{annotations}.<sidecar.istio.io/inject>", "true", facts), facts)
+    assert sentence.endswith('(jobs.podAnnotations in the chart\'s values says it); set it to "false".')
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"pod_labels": {"v6-node.vantage6.ai/whitelist": "granted"}},
+        {"pod_labels": {"app.kubernetes.io/name": "v6-node"}},
+        {"pod_labels": {"app.kubernetes.io/instance": "v6-node"}},
+        {"pod_labels": {"app.kubernetes.io/component": "proxy"}},
+        {"pod_labels": {"batch.kubernetes.io/job-name": "run-1"}},
+        {"pod_annotations": {"v6-node.vantage6.ai/x": "1"}},
+    ],
+    ids=str,
+)
+def test_values_give_no_name_that_the_node_goes_by(given: dict[str, Any]) -> None:
+    run = replace(context().run, labels={"v6-node.vantage6.ai/run-id": "12"})
+    facts = context(run=run, profile=profile(**given))
+    [sentence] = sentences(rendered(facts), facts)
+    assert "policies go by it); remove it from template and jobs.pod" in sentence
+
+
 def policy(name: str, **labels: str) -> dict[str, Any]:
     return {"metadata": {"name": name}, "spec": {"podSelector": {"matchLabels": labels}}}
 
@@ -102,11 +134,14 @@ def test_a_label_that_a_policy_selects_is_refused() -> None:
     def which(labels: Mapping[str, str]) -> set[str]:
         return selecting(policies, labels)
 
-    path = "spec.template.metadata.labels"
-    assert violations(changed(f"{path}.team", "b"), context(), which) == []
-    assert violations(changed(f"{path}.colour", "a"), context(), which) == []
-    [violation] = violations(changed(f"{path}.team", "a"), context(), which)
-    assert (violation.rule, violation.path) == ("network", f"{path}.team")
+    def found(**labels: str) -> list[Any]:
+        facts = context(profile=profile(pod_labels=labels))
+        return violations(rendered(facts), facts, which)
+
+    assert found(team="b") == []
+    assert found(colour="a") == []
+    [violation] = found(colour="a", team="a")
+    assert (violation.rule, violation.path) == ("network", "spec.template.metadata.labels.team")
     assert "the NetworkPolicy open selects pods by it" in violation.sentence
 
 
@@ -114,10 +149,10 @@ def test_labels_that_a_policy_selects_together_are_refused() -> None:
     def which(labels: Mapping[str, str]) -> set[str]:
         return selecting([policy("open", one="a", two="b")], labels)
 
-    manifest = changed("spec.template.metadata.labels.one", "a")
-    assert violations(manifest, context(), which) == []
-    manifest["spec"]["template"]["metadata"]["labels"]["two"] = "b"
-    [violation] = violations(manifest, context(), which)
+    one = context(profile=profile(pod_labels={"one": "a"}))
+    assert violations(rendered(one), one, which) == []
+    both = context(profile=profile(pod_labels={"one": "a", "two": "b"}))
+    [violation] = violations(rendered(both), both, which)
     assert "NetworkPolicy open" in violation.sentence
 
 

@@ -17,8 +17,8 @@ APPLY, MERGE = "application/apply-patch+yaml", "application/merge-patch+json"
 # What only the launcher knows: what this very run is called, has earned and mounts.
 NEEDS_THE_TASK = (
     "metadata.name",
-    "metadata.labels",
-    "metadata.annotations",
+    "metadata.labels.<v6-node",
+    "metadata.annotations.<v6-node.vantage6.ai/assigned-at>",
     "metadata.ownerReferences.0.uid",
     f"{POD}.hostAliases",
     f"{BOX}.image",
