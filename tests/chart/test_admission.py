@@ -5,6 +5,7 @@ from typing import Any
 from launcher.cluster import CHECK_LABEL
 from launcher.launch import CHECK, NOBODY, ownership, run_labels
 from tests.chart.rendering import MINIMAL, NAMESPACE, merged, named, render
+from tests.unit.example_context import context
 
 
 def policy(**jobs: object) -> dict[str, Any]:
@@ -30,6 +31,10 @@ def test_the_annotations_of_a_run() -> None:
     mine = f"k in {listed(list(ownership(NOBODY, CHECK)))} ||"
     assert mine in expression("a job's annotations")
     assert mine in expression("the pod's annotations")
+
+
+def test_the_variables_that_announce_the_api_server() -> None:
+    assert f"{listed(list(context().isolation.blank_variables))}.all(n, " in expression("announce the API server")
 
 
 def test_pairs_of_the_values_are_texts_of_cel_whatever_they_hold() -> None:

@@ -186,7 +186,10 @@ CASES: list[tuple[str, object, str]] = [
     (f"{POD}.hostAliases.0.ip", "1.2.3.4", "hostAliases is not allowed"),
     (f"{POD}.subdomain", "x", "subdomain: "),
     (f"{POD}.hostname", "x", "hostname: "),
-    (f"{BOX}.env.+", {"name": "KUBERNETES_PORT", "value": "x"}, r"env\[KUBERNETES_PORT\] must be blank"),
+    *(
+        (f"{BOX}.env.+", {"name": name, "value": "x"}, rf"env\[{name}\] must be blank")
+        for name in context().isolation.blank_variables
+    ),
     (f"{BOX}.env.4.name", "OTHER", r"env\[KUBERNETES_SERVICE_HOST\] must be blank"),
     # 5: what is mounted
     (f"{POD}.volumes.+", {"name": "h", "hostPath": {"path": "/"}}, r"hostPath is not allowed \(.*machine"),
@@ -241,6 +244,8 @@ CASES: list[tuple[str, object, str]] = [
     ("spec.suspend", True, "spec.suspend: true .*never starts"),
     ("spec.podFailurePolicy", GONE, "spec.podFailurePolicy is missing"),
     ("spec.podFailurePolicy.rules.0.action", "Ignore", "spec.podFailurePolicy is not allowed .*executed twice"),
+    ("spec.managedBy", "example.org/other", "spec.managedBy: .*not among the fields"),
+    ("spec.manualSelector", True, "spec.manualSelector: true .*not among the fields"),
     ("spec.activeDeadlineSeconds", 60, "spec.activeDeadlineSeconds: 60 .*deletes the pod and its log"),
     ("spec.ttlSecondsAfterFinished", 0, "spec.ttlSecondsAfterFinished: 0 .*launcher deletes"),
     (f"{POD}.restartPolicy", "OnFailure", 'restartPolicy: "OnFailure" .*; set it to "Never"'),

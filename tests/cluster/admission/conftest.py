@@ -7,7 +7,7 @@ import pytest
 
 from launcher.jobcontext import Context
 from tests.cluster.admission.judge import Judge
-from tests.cluster.admission.template_authors import ANNOTATIONS, LABELS
+from tests.cluster.admission.template_authors import ANNOTATIONS, BOUNDS, LABELS
 from tests.cluster.troupe import Troupe
 from tests.stage.apisession import ApiSession
 from tests.stage.kube import Kubectl
@@ -30,8 +30,10 @@ DATABASES: list[dict[str, Any]] = [
 CAPS = {"cpu": "8", "memory": "16Gi", "ephemeralStorage": "20Gi", "activeDeadlineSeconds": 2592000}
 RESOURCES = {
     "requests": {"cpu": "1", "memory": "1Gi"},
-    "limits": {"cpu": "1", "memory": "1Gi", "ephemeral-storage": "1Gi"},
+    "limits": {"cpu": "1", "memory": "1Gi", "ephemeral-storage": "1Gi", "example.org/device": 1},
 }
+BOUNDED = {**COMPANION, "resources": BOUNDS}
+"""A container that is listed, with bounds within the caps."""
 
 
 @pytest.fixture(scope="module")
