@@ -7,8 +7,11 @@ field that Kubernetes will have next year is refused too.
 import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from decimal import Decimal
 
-from launcher.rules import FIELDS, SHAPE
+from kubernetes.utils.quantity import parse_quantity
+
+from launcher.rules import SHAPE
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,9 +75,9 @@ def exactly(expected: object, why: str, remedy: str | None = None) -> Rule:
     return rule
 
 
-def one_of(options: tuple[str, ...], why: str) -> Rule:
-    """The value is one of these texts."""
-    advice = f"use {' or '.join(options)}" if options else "remove it from the template"
+def one_of(options: tuple[str, ...], why: str, otherwise: str = "remove it from the template") -> Rule:
+    """The value is one of these texts; `otherwise` is the remedy if there are none."""
+    advice = f"use {' or '.join(options)}" if options else otherwise
 
     def rule(path: str, value: object) -> Iterator[Violation]:
         if not isinstance(value, str) or value not in options:
@@ -94,12 +97,6 @@ def text(path: str, value: object) -> Iterator[Violation]:
         yield refused(path, value, "it must be text", "write it as text", SHAPE)
 
 
-def text_or_empty(path: str, value: object) -> Iterator[Violation]:
-    """Text, which may be empty."""
-    if not isinstance(value, str):
-        yield refused(path, value, "it must be text", "put it in quotes", SHAPE)
-
-
 def truth(path: str, value: object) -> Iterator[Violation]:
     """True or false."""
     if not isinstance(value, bool):
@@ -114,6 +111,35 @@ def at_least(minimum: int, why: str) -> Rule:
             yield refused(path, value, why, f"set it to a whole number, {minimum} or more")
 
     return rule
+
+
+def quantity(most: str | float | None = None, bound: str = "", otherwise: str = "") -> Rule:
+    """A quantity of Kubernetes that bounds something: above 0, which Kubernetes takes for no bound at all.
+
+    Nor is it above `most`, where there is one; `bound` says where that is written, `otherwise` what to do there.
+    """
+
+    def rule(path: str, value: object) -> Iterator[Violation]:
+        try:
+            if isinstance(value, bool) or not isinstance(value, str | int | float):
+                raise ValueError
+            amount = _amount(value)
+        except ValueError:
+            yield refused(path, value, "it must be a quantity", "write it like 500m, 2 or 4Gi", SHAPE)
+            return
+        if amount <= 0:
+            yield refused(path, value, "Kubernetes takes 0 for no bound at all", "set it above 0")
+        if most is not None and amount > _amount(most):
+            yield refused(path, value, f"{bound} allows {most}", f"lower it, or {otherwise}")
+
+    return rule
+
+
+def _amount(text: str | float) -> Decimal:
+    amount = Decimal(parse_quantity(text))  # type: ignore[no-untyped-call]
+    if not amount.is_finite():
+        raise ValueError
+    return amount
 
 
 def each(item: Rule) -> Rule:
@@ -148,11 +174,13 @@ def fields(
     reasons: Mapping[str, str] | None = None,
     unknown: str = "it is not among the fields that a job may set",
     missing: str = "set it as the shipped template does",
-    closed_by: str = FIELDS,
+    closed_by: str = "",
+    held_by: Mapping[str, str] | None = None,
 ) -> Rule:
     """A mapping with these fields and no others; `reasons` says of well-known others why they are not allowed.
 
-    `closed_by` names the rule that another field breaks.
+    `closed_by` names the rule that another field breaks; by default it is the rule around. `held_by` names another one
+    for single fields, so that a waiver of `closed_by` does not let them through.
     """
     known = {**required, **(optional or {})}
 
@@ -169,28 +197,44 @@ def fields(
                 yield from known[name](below(path, name), content)
             else:
                 why = (reasons or {}).get(name, unknown)
-                yield refused(below(path, name), content, why, "remove it from the template", closed_by)
+                broken = (held_by or {}).get(name, closed_by)
+                yield refused(below(path, name), content, why, "remove it from the template", broken)
 
     return rule
 
 
-def names(expected: Mapping[str, str], reserved: tuple[str, ...], why: str) -> Rule:
-    """Labels or annotations: those expected as they are, and no other whose key starts with a reserved prefix."""
+def names(own: Mapping[str, str], given: Mapping[str, str], value: str, reserved: tuple[str, ...] = ()) -> Rule:
+    """Labels or annotations: all of our `own`, perhaps those `given`, each as it is, and no others.
+
+    `value` is the chart's value that gives them; what starts with a `reserved` prefix it can't give.
+    """
+    source = f"{value} in the chart's values"
+    unlisted = refusing("it is not one of the run, of the node or of that value", f"add it to {source}")
+
+    def rule(path: str, content: object) -> Iterator[Violation]:
+        if not isinstance(content, dict):
+            yield refused(path, content, "it must be a mapping", "write it as a mapping", SHAPE)
+            return
+        for key, expected in own.items():
+            if key not in content:
+                yield Violation(below(path, key), f"{below(path, key)} is missing; set it to {json.dumps(expected)}.")
+        for key, found in content.items():
+            if key in own:
+                judge = exactly(own[key], "it is how the node recognises its jobs")
+            elif str(key).startswith(reserved):
+                judge = refusing("the node, its Services and policies go by it", f"remove it from template and {value}")
+            else:
+                judge = exactly(given[key], f"{source} says it") if key in given else unlisted
+            yield from judge(below(path, key), found)
+
+    return rule
+
+
+def refusing(why: str, remedy: str) -> Rule:
+    """Nothing may be there."""
 
     def rule(path: str, value: object) -> Iterator[Violation]:
-        if not isinstance(value, dict):
-            yield refused(path, value, "it must be a mapping", "write it as a mapping", SHAPE)
-            return
-        for key, content in expected.items():
-            if key not in value:
-                yield Violation(below(path, key), f"{below(path, key)} is missing; set it to {json.dumps(content)}.")
-        for key, content in value.items():
-            if key in expected:
-                yield from exactly(expected[key], "it is how the node recognises its jobs")(below(path, key), content)
-            elif key.startswith(reserved):
-                yield refused(below(path, key), content, why, "remove it from the template or from the chart's values")
-            else:
-                yield from text_or_empty(below(path, key), content)
+        yield refused(path, value, why, remedy)
 
     return rule
 

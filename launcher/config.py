@@ -210,6 +210,7 @@ class Jobs(Section):
     waitForRepairSeconds: Annotated[int, Field(ge=0)] = 300
     """For which everything else is that keeps an algorithm from starting and may be repaired."""
     extraImages: tuple[str, ...] = ()
+    runtimeClasses: tuple[str, ...] = ()
     waive: tuple[Annotated[str, AfterValidator(_waivable)], ...] = ()
     caps: Caps = Caps()
 

@@ -1,10 +1,7 @@
 """The rules for a job's containers: the algorithm's own, and those of the administrator beside it."""
 
 from collections.abc import Iterator, Mapping
-from decimal import Decimal
 from typing import Any
-
-from kubernetes.utils.quantity import parse_quantity
 
 from launcher.allowlist import (
     Named,
@@ -15,13 +12,14 @@ from launcher.allowlist import (
     exactly,
     fields,
     one_of,
+    quantity,
     refused,
     same,
     text,
 )
 from launcher.jobcontext import Context, SecretKey
 from launcher.mountrules import MOUNT
-from launcher.rules import API_ACCESS, IMAGES, MOUNTS, POD_SECURITY, RESOURCES, SHAPE
+from launcher.rules import API_ACCESS, FIELDS, IMAGES, MOUNTS, ONCE, POD_SECURITY, RESOURCES, SHAPE
 from launcher.userrules import APPARMOR, RESTRICTED, SECCOMP, SHARED, group, non_root, user
 
 CONTAINER = "algorithm"
@@ -31,6 +29,9 @@ APPROVED = "nothing runs but the approved image"
 REMOVE = "remove it from the template"
 DEVICES = "what is more than cpu, memory and disk is granted by jobs.resources in the chart's values"
 PLAIN = "a variable has a name and a plain value, none from Secrets, ConfigMaps or the pod"
+TERMINATION_LOG = "/dev/termination-log"
+"""Kubernetes' default: a file of the machine, which kubelet mounts there."""
+CAPS = "jobs.caps in the chart's values"
 ORDINARY_RESOURCES = ("cpu", "memory", "ephemeral-storage")
 
 CONTAINER_REASONS = {
@@ -43,6 +44,20 @@ CONTAINER_REASONS = {
     "volumeDevices": "an algorithm has no devices of the machine",
     "stdin": "nobody talks to an algorithm",
     "tty": "nobody talks to an algorithm",
+    "restartPolicy": "a run is executed once",
+    "restartPolicyRules": "a run is executed once",
+}
+# What these open is the matter of other rules than that of unknown fields.
+CONTAINER_HELD_BY = {
+    "envFrom": MOUNTS,
+    "volumeDevices": MOUNTS,
+    "lifecycle": POD_SECURITY,
+    "livenessProbe": POD_SECURITY,
+    "readinessProbe": POD_SECURITY,
+    "startupProbe": POD_SECURITY,
+    "ports": POD_SECURITY,
+    "restartPolicy": ONCE,
+    "restartPolicyRules": ONCE,
 }
 
 
@@ -141,11 +156,13 @@ def _container(
             "command": anything,
             "args": anything,
             "workingDir": text,
-            "terminationMessagePath": text,
+            "terminationMessagePath": Named(MOUNTS, exactly(TERMINATION_LOG, "it is mounted over what is there")),
             "terminationMessagePolicy": text,
             **(further or {}),
         },
         reasons=CONTAINER_REASONS,
+        closed_by=FIELDS,
+        held_by=CONTAINER_HELD_BY,
     )
 
 
@@ -156,12 +173,11 @@ def _resources(context: Context, granted: Mapping[str, Any]) -> Rule:
     def quantities(section: str, necessary: tuple[str, ...]) -> Rule:
         known = granted.get(section) or {}
         devices = {name: exactly(value, DEVICES) for name, value in known.items() if name not in ORDINARY_RESOURCES}
-        ordinary = {name: _quantity(caps.get(name)) for name in ORDINARY_RESOURCES}
+        ordinary = {name: quantity(caps.get(name), CAPS, "raise the cap") for name in ORDINARY_RESOURCES}
         return fields(
             required={name: ordinary[name] for name in necessary},
             optional={**ordinary, **devices},
             unknown=DEVICES,
-            closed_by=RESOURCES,
             missing=f"set it, or jobs.resources.{section} in the chart's values",
         )
 
@@ -171,29 +187,7 @@ def _resources(context: Context, granted: Mapping[str, Any]) -> Rule:
         required={"requests": quantities("requests", ("cpu", "memory")), "limits": quantities("limits", limited)},
         reasons={"claims": DEVICES},
         missing="set it, or jobs.resources in the chart's values",
-        closed_by=RESOURCES,
     )
-
-
-def _quantity(cap: str | float | None) -> Rule:
-    """A quantity that is not above the cap."""
-
-    def rule(path: str, value: object) -> Iterator[Violation]:
-        try:
-            if isinstance(value, bool) or not isinstance(value, str | int | float):
-                raise ValueError
-            amount = _amount(value)
-        except ValueError:
-            yield refused(path, value, "it must be a quantity", "write it like 500m, 2 or 4Gi", SHAPE)
-            return
-        if cap is not None and amount > _amount(cap):
-            yield refused(path, value, f"jobs.caps in the chart's values allows {cap}", "lower it, or raise the cap")
-
-    return rule
-
-
-def _amount(quantity: str | float) -> Decimal:
-    return Decimal(parse_quantity(quantity))  # type: ignore[no-untyped-call]
 
 
 def _variable(secret_env: Mapping[str, SecretKey]) -> Rule:

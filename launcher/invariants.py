@@ -25,20 +25,9 @@ RESERVED_LABELS = (
     "app.kubernetes.io/component",
     "batch.kubernetes.io/",
 )
-# On these annotations other software gives a pod further networks, containers, secrets or weaker profiles.
-RESERVED_ANNOTATIONS = (
-    OURS,
-    "container.apparmor.security.beta.kubernetes.io/",
-    "container.seccomp.security.alpha.kubernetes.io/",
-    "seccomp.security.alpha.kubernetes.io/",
-    "io.kubernetes.cri-o.",
-    "k8s.v1.cni.cncf.io/",
-    "v1.multus-cni.io/",
-    "policy.cilium.io/",
-    "linkerd.io/",
-    "sidecar.istio.io/",
-    "vault.hashicorp.com/",
-)
+RESERVED_ANNOTATIONS = (OURS, "batch.kubernetes.io/")
+KEPT_IN_PLACE = {"cluster-autoscaler.kubernetes.io/safe-to-evict": "false", "karpenter.sh/do-not-disrupt": "true"}
+"""What the shipped template asks autoscalers for; jobs.podAnnotations may say otherwise."""
 POD_FAILURE_POLICY = {
     "rules": [
         {"action": "FailJob", "onPodConditions": [{"type": "DisruptionTarget", "status": "True"}]},
@@ -48,8 +37,7 @@ POD_FAILURE_POLICY = {
 EXECUTED_ONCE = "a run is executed once"
 REASON_STAYS = "nothing is executed twice, and the reason of a failure stays on the Job"
 ONE_JOB = "a template makes exactly one batch/v1 Job"
-LABEL_TAKEN = "Services, NetworkPolicies and the node choose pods by it"
-ANNOTATION_TAKEN = "the node or other software acts on it"
+LABELS, ANNOTATIONS = "jobs.podLabels", "jobs.podAnnotations"
 
 Selecting = Callable[[Mapping[str, str]], set[str]]
 """Names the NetworkPolicies of the namespace that select a pod with given labels."""
@@ -118,19 +106,18 @@ def _job(context: Context) -> Rule:
 
 
 def _metadata(context: Context) -> Rule:
-    run, node = context.run, context.node
+    run, node, profile = context.run, context.node, context.profile
     return fields(
         required={
             "name": exactly(run.name, "a run's job has the run's name"),
             "namespace": exactly(node.namespace, "jobs live in the node's namespace"),
-            "labels": names(run.labels, RESERVED_LABELS, LABEL_TAKEN),
-            "annotations": names(run.annotations, RESERVED_ANNOTATIONS, ANNOTATION_TAKEN),
+            "labels": names(run.labels, profile.pod_labels, LABELS, RESERVED_LABELS),
+            "annotations": names(run.annotations, profile.pod_annotations, ANNOTATIONS, RESERVED_ANNOTATIONS),
             "ownerReferences": single(
                 exactly(dict(node.owner), "uninstalling the node ends its jobs"), "a job has one owner"
             ),
         },
         reasons={"finalizers": "it would keep the job from being deleted", "generateName": EXECUTED_ONCE},
-        closed_by=OWNERSHIP,
     )
 
 
@@ -153,16 +140,17 @@ def _spec(context: Context) -> Rule:
             "activeDeadlineSeconds": "on the Job it deletes the pod and its log; the pod's spec has one",
             "ttlSecondsAfterFinished": "the launcher deletes a job when the server has its result",
         },
-        closed_by=ONCE,
     )
 
 
 def _pod_metadata(context: Context) -> Rule:
-    labels = {**context.run.labels, **context.isolation.labels}
+    run, profile = context.run, context.profile
+    labels = {**run.labels, **context.isolation.labels}
+    annotations = {**KEPT_IN_PLACE, **profile.pod_annotations}
     return fields(
         required={
-            "labels": names(labels, RESERVED_LABELS, LABEL_TAKEN),
-            "annotations": names(context.run.annotations, RESERVED_ANNOTATIONS, ANNOTATION_TAKEN),
+            "labels": names(labels, profile.pod_labels, LABELS, RESERVED_LABELS),
+            "annotations": names(run.annotations, annotations, ANNOTATIONS, RESERVED_ANNOTATIONS),
         },
         closed_by=OWNERSHIP,
     )

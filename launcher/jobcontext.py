@@ -144,6 +144,8 @@ class Profile:
     """Further groups, for example the one that may read the databases."""
     extra_images: tuple[str, ...] = ()
     """Images that containers beside the algorithm may run."""
+    runtime_classes: tuple[str, ...] = ()
+    """RuntimeClasses that a template may name."""
     caps: Mapping[str, str | int | float] = field(default_factory=dict)
     """The most of each resource (cpu, memory, ephemeral-storage) that a container may have; absent: no cap."""
     max_deadline_seconds: int | None = None

@@ -156,7 +156,7 @@ class Launch:
         """Everything that the template of a run may use."""
         kubernetes = self._config.kubernetes
         return Context(
-            run=RunFacts(run.id, run.name, _labels(run), ownership(self._identity, run)),
+            run=RunFacts(run.id, run.name, run_labels(run), ownership(self._identity, run)),
             task=TaskFacts(
                 id=run.task_id,
                 name=run.task_name,
@@ -225,7 +225,8 @@ def ownership(identity: Identity, run: Run | None) -> dict[str, str]:
     return owner if run is None else {**owner, f"{PREFIX}/assigned-at": run.assigned_at}
 
 
-def _labels(run: Run) -> dict[str, str]:
+def run_labels(run: Run) -> dict[str, str]:
+    """The labels that say which run a Job is of."""
     numbers = {
         "run-id": run.id,
         "task-id": run.task_id,
@@ -251,6 +252,7 @@ def _profile(jobs: Jobs) -> Profile:
         run_as_group=jobs.securityContext.runAsGroup,
         supplemental_groups=jobs.securityContext.supplementalGroups,
         extra_images=jobs.extraImages,
+        runtime_classes=jobs.runtimeClasses,
         caps={name: value for name, value in caps.items() if value is not None},
         max_deadline_seconds=jobs.caps.activeDeadlineSeconds,
         waived=frozenset(jobs.waive),

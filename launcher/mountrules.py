@@ -3,9 +3,9 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from launcher.allowlist import Rule, Violation, each, exactly, fields, one_of, refused, text, truth
-from launcher.jobcontext import Context
-from launcher.rules import MOUNTS
+from launcher.allowlist import Rule, Violation, each, exactly, fields, one_of, quantity, refused, text, truth
+from launcher.jobcontext import Context, Profile
+from launcher.rules import API_ACCESS, MOUNTS, POD_SECURITY
 
 VOLUME_REASONS = {
     "hostPath": "an algorithm sees nothing of the machine",
@@ -33,19 +33,15 @@ MOUNT = fields(
         "mountPropagation": "an algorithm's mounts stay its own",
     },
 )
-_SCRATCH = fields(
-    required={"sizeLimit": text},
-    optional={"medium": one_of(("", "Memory"), "Kubernetes knows no other")},
-    missing=f"set it ({UNBOUNDED})",
-)
 
 
 def volumes(context: Context) -> Rule:
     """Each volume is a claim of this run or scratch space with a limit."""
     content = fields(
         required={"name": text},
-        optional={"persistentVolumeClaim": _claim(context), "emptyDir": _SCRATCH},
+        optional={"persistentVolumeClaim": _claim(context), "emptyDir": _scratch(context.profile)},
         reasons=VOLUME_REASONS,
+        held_by={"hostPath": POD_SECURITY, "projected": API_ACCESS},
     )
 
     def rule(path: str, value: object) -> Iterator[Violation]:
@@ -55,6 +51,21 @@ def volumes(context: Context) -> Rule:
             yield Violation(path, f"{path} has no source ({UNBOUNDED}); give it an emptyDir with a sizeLimit.")
 
     return each(rule)
+
+
+def _scratch(profile: Profile) -> Rule:
+    """Within the cap on disk, or where there is none as big as /tmp may be."""
+    cap, size = profile.caps.get("ephemeral-storage"), profile.tmp_size_limit
+    limit = (
+        quantity(size, "jobs.tmpSizeLimit in the chart's values", "raise it there, or set jobs.caps.ephemeralStorage")
+        if cap is None
+        else quantity(cap, "jobs.caps.ephemeralStorage in the chart's values", "raise the cap")
+    )
+    return fields(
+        required={"sizeLimit": limit},
+        optional={"medium": one_of(("", "Memory"), "Kubernetes knows no other")},
+        missing=f"set it ({UNBOUNDED})",
+    )
 
 
 def _claim(context: Context) -> Rule:

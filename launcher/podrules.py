@@ -20,9 +20,9 @@ from launcher.allowlist import (
     text,
 )
 from launcher.containerrules import NO_API, companions, containers
-from launcher.jobcontext import Context
+from launcher.jobcontext import Context, Profile
 from launcher.mountrules import volumes
-from launcher.rules import API_ACCESS, DEADLINE, MOUNTS, NETWORK, ONCE, POD_SECURITY, USER
+from launcher.rules import API_ACCESS, DEADLINE, FIELDS, IMAGES, MOUNTS, NETWORK, ONCE, POD_SECURITY, RESOURCES, USER
 from launcher.userrules import APPARMOR, RESTRICTED, SECCOMP, SHARED, group, non_root, user
 
 NO_DNS = "an algorithm resolves no names but those that the node gives it"
@@ -38,6 +38,19 @@ POD_REASONS = {
     "readinessGates": "nobody waits for an algorithm to be ready",
     "schedulingGates": "nobody would open the gate",
     "resourceClaims": "devices are granted by the chart's values",
+    "resources": "bounds are those of each container",
+    "priority": "a PriorityClass says it, that of jobs.priorityClassName in the chart's values",
+}
+# What these open is the matter of other rules than that of unknown fields.
+POD_HELD_BY = {
+    "serviceAccount": API_ACCESS,
+    "ephemeralContainers": IMAGES,
+    "resourceClaims": RESOURCES,
+    "resources": RESOURCES,
+    "priority": RESOURCES,
+    "hostname": NETWORK,
+    "subdomain": NETWORK,
+    "setHostnameAsFQDN": NETWORK,
 }
 POD_SECURITY_REASONS = {
     "fsGroup": "kubelet would change the owner of the databases' files",
@@ -76,10 +89,10 @@ def pod(context: Context) -> Rule:
             "tolerations": anything,
             "affinity": anything,
             "topologySpreadConstraints": anything,
-            "priorityClassName": text,
+            "priorityClassName": Named(RESOURCES, _priority(context.profile)),
             "preemptionPolicy": text,
             "schedulerName": text,
-            "runtimeClassName": text,
+            "runtimeClassName": Named(POD_SECURITY, _runtime(context.profile)),
             "hostNetwork": hidden,
             "hostPID": hidden,
             "hostIPC": hidden,
@@ -87,6 +100,8 @@ def pod(context: Context) -> Rule:
             "hostUsers": Named(POD_SECURITY, exactly(False, SHARED)),
         },
         reasons=POD_REASONS,
+        closed_by=FIELDS,
+        held_by=POD_HELD_BY,
     )
 
 
@@ -98,6 +113,28 @@ def _deadline(most: int | None) -> Rule:
             yield refused(path, value, why, "lower it, or jobs.activeDeadlineSeconds")
 
     return rule
+
+
+def _priority(profile: Profile) -> Rule:
+    """That of the chart's values, and never one by which a run would drive out what the cluster lives on."""
+    named = profile.priority_class_name
+
+    def rule(path: str, value: object) -> Iterator[Violation]:
+        if isinstance(value, str) and value.startswith("system-"):
+            yield refused(path, value, "it is for what the cluster lives on", "use a PriorityClass of your own")
+        else:
+            advice = f"set it to {named}" if named else "remove it from the template, or set it there"
+            yield from exactly(named or None, "jobs.priorityClassName in the chart's values says it", advice)(
+                path, value
+            )
+
+    return rule
+
+
+def _runtime(profile: Profile) -> Rule:
+    """A runtime that the administrator knows: another may lack what isolates."""
+    why = "jobs.runtimeClasses in the chart's values lists what algorithms may run under"
+    return one_of(profile.runtime_classes, why, "remove it from the template, or add it there")
 
 
 def _pull_secrets(context: Context) -> Rule:
@@ -130,4 +167,5 @@ def _pod_security(context: Context) -> Rule:
             ),
         },
         reasons=POD_SECURITY_REASONS,
+        held_by={"fsGroup": USER, "fsGroupChangePolicy": USER},
     )

@@ -23,9 +23,9 @@ RULES = {
     POD_SECURITY: "The pod keeps the Pod Security Standard 'restricted', with a read-only root file system and nothing "
     "of the machine.",
     USER: "Algorithms run as the user and groups of jobs.securityContext, never as root.",
-    FIELDS: "The manifest sets no field, and has no kind of volume, that is not on the list.",
-    MOUNTS: "Mounted are the run's own directories, the databases asked for (read-only) and bounded scratch space; "
-    "variables come from no Secret but those of these databases.",
+    FIELDS: "The pod and its containers set no field that is not on the list and that no other rule is about.",
+    MOUNTS: "Mounted are the run's own directories, the databases asked for (read-only) and bounded scratch space, "
+    "from no other kind of volume; variables come from no Secret but those of these databases.",
     DEADLINE: "Every pod has a deadline, within jobs.caps.activeDeadlineSeconds.",
     RESOURCES: "Every container has requests and limits within jobs.caps, and no device that jobs.resources does not "
     "grant.",

@@ -12,8 +12,21 @@ from tests.unit.example_context import SHIPPED, context, profile
 GONE = object()
 POD = "spec.template.spec"
 BOX = f"{POD}.containers.0"
-POD_TEXTS = ("priorityClassName", "preemptionPolicy", "schedulerName", "runtimeClassName")
-BOX_TEXTS = ("workingDir", "terminationMessagePath", "terminationMessagePolicy")
+POD_TEXTS = ("preemptionPolicy", "schedulerName")
+BOX_TEXTS = ("workingDir", "terminationMessagePolicy")
+# On these other software gives a pod networks, containers, tokens, devices or weaker profiles.
+ACTING_ANNOTATIONS = (
+    "k8s.v1.cni.cncf.io/networks",
+    "container.apparmor.security.beta.kubernetes.io/algorithm",
+    "sidecar.istio.io/inject",
+    "vault.hashicorp.com/agent-inject",
+    "cdi.k8s.io/devices",
+    "devices.nri.io/container.algorithm",
+    "io.katacontainers.config.hypervisor.kernel",
+    "k8s.ovn.org/routing-namespaces",
+    "iam.amazonaws.com/role",
+)
+ACTING_LABELS = ("azure.workload.identity/use", "sidecar.istio.io/inject", "team")
 OTHER_TOKEN = {"name": "t", "projected": {"sources": [{"serviceAccountToken": {"path": "t"}}]}}
 COMPANION = {
     "name": "companion",
@@ -70,10 +83,12 @@ CASES: list[tuple[str, object, str]] = [
     ("metadata.labels.<v6-node.vantage6.ai/run-id>", "13", r'metadata.labels\["v6-node.*run-id"\]: "13" .*"12"'),
     ("metadata.labels.<v6-node.vantage6.ai/run-id>", 12, r'run-id"\]: 12 is not allowed'),
     ("metadata.labels.<v6-node.vantage6.ai/run-id>", GONE, 'run-id"] is missing; set it to "12"'),
-    ("metadata.labels.<v6-node.vantage6.ai/role>", "proxy", "role.* choose pods by it"),
-    ("metadata.labels.team", True, "metadata.labels.team: true is not allowed .*put it in quotes"),
+    ("metadata.labels.<v6-node.vantage6.ai/role>", "proxy", "role.* policies go by it"),
+    ("metadata.labels.team", "research", 'metadata.labels.team: "research" .*; add it to jobs.podLabels in'),
+    ("metadata.labels.<app.kubernetes.io/part-of>", "x", 'part-of"]: "x" .*; add it to jobs.podLabels'),
+    ("metadata.annotations.<example.org/x>", "", 'example.org/x"]: "" .*; add it to jobs.podAnnotations in'),
     ("metadata.annotations.<v6-node.vantage6.ai/assigned-at>", "2020", "assigned-at.*recognises its jobs"),
-    ("metadata.annotations.<v6-node.vantage6.ai/x>", "2020", r"/x.*the node or other software acts on it"),
+    ("metadata.annotations.<v6-node.vantage6.ai/x>", "2020", r"/x.*policies go by it"),
     ("metadata.ownerReferences", GONE, "metadata.ownerReferences is missing"),
     ("metadata.ownerReferences", [], "metadata.ownerReferences is not allowed .*one owner.*leave exactly one"),
     ("metadata.ownerReferences.0.uid", "x", r"ownerReferences\[0\] is not allowed \(uninstalling the node ends"),
@@ -129,18 +144,40 @@ CASES: list[tuple[str, object, str]] = [
     (f"{BOX}.lifecycle", {}, "lifecycle is not allowed"),
     (f"{BOX}.volumeDevices", [{"name": "task", "devicePath": "/dev/a"}], "volumeDevices is not allowed"),
     (f"{BOX}.stdin", True, "stdin: true"),
-    ("spec.template.metadata.annotations.<k8s.v1.cni.cncf.io/networks>", "x", "cncf.*other software acts on it"),
+    *(
+        (
+            f"spec.template.metadata.annotations.<{key}>",
+            "true",
+            rf"{key}.*; add it to jobs\.podAnnotations in the chart",
+        )
+        for key in ACTING_ANNOTATIONS
+    ),
+    *(
+        (f"spec.template.metadata.labels.<{key}>", "true", rf"{key}.*; add it to jobs\.podLabels in the chart")
+        for key in ACTING_LABELS
+    ),
     (
-        "spec.template.metadata.annotations.<container.apparmor.security.beta.kubernetes.io/algorithm>",
-        "unconfined",
-        "apparmor.*other software acts on it",
+        "spec.template.metadata.annotations.<karpenter.sh/do-not-disrupt>",
+        "false",
+        'do-not-disrupt"]: "false" .*; set it to "true"',
+    ),
+    (
+        "spec.template.metadata.annotations.<batch.kubernetes.io/job-tracking>",
+        "",
+        'job-tracking"]: "" .*policies go by it',
     ),
     ("spec.template.metadata.finalizers", ["x"], "finalizers is not allowed"),
+    (f"{POD}.priorityClassName", "system-node-critical", "priorityClassName: .*the cluster lives on"),
+    (f"{POD}.priorityClassName", "system-cluster-critical", "priorityClassName: .*a PriorityClass of your own"),
+    (f"{POD}.priorityClassName", "high", 'priorityClassName: "high" .*jobs.priorityClassName .*or set it there'),
+    (f"{POD}.priorityClassName", 1, "priorityClassName: 1 is not allowed"),
+    (f"{POD}.runtimeClassName", "gvisor", 'runtimeClassName: "gvisor" .*jobs.runtimeClasses .*or add it there'),
+    (f"{BOX}.terminationMessagePath", "/etc/hosts", 'terminationMessagePath: "/etc/hosts" .*"/dev/termination-log"'),
     # 4: isolation
     ("spec.template.metadata.labels.<v6-node.vantage6.ai/role>", GONE, 'role"] is missing; set it to "algorithm"'),
     ("spec.template.metadata.labels.<v6-node.vantage6.ai/role>", "proxy", 'role.*; set it to "algorithm"'),
-    ("spec.template.metadata.labels.<v6-node.vantage6.ai/database-x>", "true", "database-x.*choose pods by it"),
-    ("spec.template.metadata.labels.<app.kubernetes.io/component>", "proxy", "component.*choose pods by it"),
+    ("spec.template.metadata.labels.<v6-node.vantage6.ai/database-x>", "true", "database-x.*policies go by it"),
+    ("spec.template.metadata.labels.<app.kubernetes.io/component>", "proxy", "component.*policies go by it"),
     (f"{POD}.dnsPolicy", "ClusterFirst", 'dnsPolicy: "ClusterFirst" .*; set it to "None"'),
     (f"{POD}.dnsPolicy", GONE, "dnsPolicy is missing"),
     (f"{POD}.dnsConfig.nameservers.+", "8.8.8.8", "dnsConfig is not allowed .*resolves no names but"),
@@ -149,7 +186,10 @@ CASES: list[tuple[str, object, str]] = [
     (f"{POD}.hostAliases.0.ip", "1.2.3.4", "hostAliases is not allowed"),
     (f"{POD}.subdomain", "x", "subdomain: "),
     (f"{POD}.hostname", "x", "hostname: "),
-    (f"{BOX}.env.+", {"name": "KUBERNETES_PORT", "value": "x"}, r"env\[KUBERNETES_PORT\] must be blank"),
+    *(
+        (f"{BOX}.env.+", {"name": name, "value": "x"}, rf"env\[{name}\] must be blank")
+        for name in context().isolation.blank_variables
+    ),
     (f"{BOX}.env.4.name", "OTHER", r"env\[KUBERNETES_SERVICE_HOST\] must be blank"),
     # 5: what is mounted
     (f"{POD}.volumes.+", {"name": "h", "hostPath": {"path": "/"}}, r"hostPath is not allowed \(.*machine"),
@@ -162,6 +202,12 @@ CASES: list[tuple[str, object, str]] = [
     (f"{POD}.volumes.+", {"name": "c", "iscsi": {}}, "iscsi is not allowed .*not among the fields"),
     (f"{POD}.volumes.+", {"name": "c"}, r"volumes\[\d\] has no source .*give it an emptyDir with a sizeLimit"),
     (f"{POD}.volumes.+", {"name": "c", "emptyDir": {}}, "emptyDir.sizeLimit is missing"),
+    (f"{POD}.volumes.+", {"name": "c", "emptyDir": {"sizeLimit": "0"}}, 'sizeLimit: "0" .*no bound at all'),
+    (
+        f"{POD}.volumes.+",
+        {"name": "c", "emptyDir": {"sizeLimit": "1000Ti"}},
+        'sizeLimit: "1000Ti" .*jobs.tmpSizeLimit .*allows 1Gi',
+    ),
     (
         f"{POD}.volumes.+",
         {"name": "c", "persistentVolumeClaim": {"claimName": "other"}},
@@ -198,6 +244,8 @@ CASES: list[tuple[str, object, str]] = [
     ("spec.suspend", True, "spec.suspend: true .*never starts"),
     ("spec.podFailurePolicy", GONE, "spec.podFailurePolicy is missing"),
     ("spec.podFailurePolicy.rules.0.action", "Ignore", "spec.podFailurePolicy is not allowed .*executed twice"),
+    ("spec.managedBy", "example.org/other", "spec.managedBy: .*not among the fields"),
+    ("spec.manualSelector", True, "spec.manualSelector: true .*not among the fields"),
     ("spec.activeDeadlineSeconds", 60, "spec.activeDeadlineSeconds: 60 .*deletes the pod and its log"),
     ("spec.ttlSecondsAfterFinished", 0, "spec.ttlSecondsAfterFinished: 0 .*launcher deletes"),
     (f"{POD}.restartPolicy", "OnFailure", 'restartPolicy: "OnFailure" .*; set it to "Never"'),
@@ -213,6 +261,21 @@ CASES: list[tuple[str, object, str]] = [
     (f"{BOX}.resources.limits.<nvidia.com/gpu>", 1, r'limits\["nvidia.com/gpu"\]: 1 .*granted by jobs.resources'),
     (f"{BOX}.resources.requests.cpu", "much", 'requests.cpu: "much" is not allowed .*must be a quantity'),
     (f"{BOX}.resources.limits.memory", True, "limits.memory: true is not allowed .*must be a quantity"),
+    (f"{BOX}.resources.limits.memory", float("nan"), "limits.memory: NaN is not allowed .*must be a quantity"),
+    *(
+        (f"{BOX}.resources.{section}.{name}", none, f"{section}.{name}: .*takes 0 for no bound at all.*above 0")
+        for section, name, none in [
+            ("limits", "cpu", 0),
+            ("limits", "memory", "0"),
+            ("limits", "memory", "-1Gi"),
+            ("requests", "cpu", "0m"),
+            ("requests", "memory", "0Gi"),
+        ]
+    ),
+    *(
+        (f"{BOX}.resources.{section}.<ephemeral-storage>", "0", 'ephemeral-storage"]: "0" .*no bound at all')
+        for section in ("limits", "requests")
+    ),
     (f"{BOX}.resources.claims", [{"name": "a"}], "resources.claims is not allowed .*granted by"),
     (f"{POD}.resourceClaims", [{"name": "a"}], "resourceClaims is not allowed .*granted by"),
     # 8: the image
@@ -230,7 +293,7 @@ CASES: list[tuple[str, object, str]] = [
     (f"{POD}.securityContext.supplementalGroupsPolicy", "None", "supplementalGroupsPolicy: .*use Merge or Strict"),
     (f"{POD}.securityContext.seLinuxOptions", {"level": 1}, "seLinuxOptions.level: 1 "),
     (f"{POD}.volumes.0.name", "", r"volumes\[0\].name: "),
-    (f"{POD}.volumes.0.emptyDir.sizeLimit", 1, "emptyDir.sizeLimit: 1 "),
+    (f"{POD}.volumes.0.emptyDir.sizeLimit", True, "emptyDir.sizeLimit: true is not allowed .*must be a quantity"),
     (f"{POD}.volumes.0.emptyDir.medium", "Disk", "emptyDir.medium: .*Kubernetes knows no other"),
     (f"{POD}.volumes.1.persistentVolumeClaim.readOnly", "no", 'readOnly: "no" is not allowed .*true or false'),
     (f"{BOX}.volumeMounts.0.name", "", r"volumeMounts\[0\].name: "),
@@ -251,6 +314,12 @@ CAP_CASES: list[tuple[dict[str, Any], str, object, str]] = [
     ({"memory": "1Gi"}, f"{BOX}.resources.requests.memory", "2G", 'requests.memory: "2G" .*allows 1Gi'),
     ({"cpu": "1500m"}, f"{BOX}.resources.limits.cpu", 1.6, "limits.cpu: 1.6 .*allows 1500m"),
     ({"cpu": 2}, f"{BOX}.resources.limits", {"memory": "1Gi"}, "limits.cpu is missing"),
+    (
+        {"ephemeral-storage": "2Gi"},
+        f"{POD}.volumes.+",
+        {"name": "c", "emptyDir": {"sizeLimit": "3Gi"}},
+        'sizeLimit: "3Gi" .*jobs.caps.ephemeralStorage in the chart\'s values allows 2Gi',
+    ),
     ({"ephemeral-storage": "1Gi"}, f"{BOX}.resources.limits", {"memory": "1Gi"}, 'ephemeral-storage"] is missing'),
 ]
 

@@ -31,7 +31,7 @@ def test_the_shipped_job_keeps_every_rule() -> None:
     rich = context(
         profile=profile(
             pod_labels={"team": "a", "app.kubernetes.io/part-of": "b"},
-            pod_annotations={"example.org/note": ""},
+            pod_annotations={"example.org/note": "", "karpenter.sh/do-not-disrupt": "false"},
             node_selector={"disk": "fast"},
             tolerations=({"operator": "Exists"},),
             priority_class_name="low",
@@ -55,10 +55,8 @@ def test_a_broken_rule_is_refused_with_its_sentence(path: str, value: object, sa
 @pytest.mark.parametrize(
     ("path", "value"),
     [
-        ("metadata.labels.team", "research"),
-        ("spec.template.metadata.annotations.<example.org/x>", ""),
         (f"{POD}.affinity", {"nodeAffinity": {}}),
-        (f"{POD}.runtimeClassName", "gvisor"),
+        (f"{BOX}.terminationMessagePath", "/dev/termination-log"),
         (f"{POD}.hostNetwork", False),
         (f"{POD}.hostUsers", False),
         (f"{POD}.securityContext.seccompProfile", {"type": "Localhost", "localhostProfile": "profiles/a.json"}),

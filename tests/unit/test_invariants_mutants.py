@@ -32,7 +32,10 @@ from tests.unit.example_context import context, profile
 
 MODULES = ["userrules", "mountrules", "containerrules", "podrules", "invariants"]
 SOURCES = {name: (Path(launcher.__file__).parent / f"{name}.py").read_text() for name in MODULES}
-RULE_MAKERS = {"exactly", "one_of", "single", "at_least", "each", "fields", "names", "user", "group", "non_root"}
+RULE_MAKERS = {
+    *("exactly", "one_of", "single", "at_least", "each", "fields", "names", "quantity"),
+    *("user", "group", "non_root"),
+}
 RULES_BY_NAME = {"text", "truth", "hidden", "SECCOMP", "APPARMOR", "MOUNT", "read_only", "own"}
 
 Judge = Callable[[], list[list[str]]]
@@ -45,6 +48,8 @@ def _examples() -> list[tuple[dict[str, Any], Any, Any]]:
     device = context(profile=profile(resources=with_device))
     root = context(profile=profile(run_as_user=0))
     short = context(profile=profile(max_deadline_seconds=60))
+    labelled = context(profile=profile(pod_labels={"team": "a"}))
+    reserved = context(profile=profile(pod_labels={"app.kubernetes.io/instance": "a"}))
     open_policy = [{"metadata": {"name": "open"}, "spec": {"podSelector": {"matchLabels": {"team": "a"}}}}]
     return [
         *((changed(path, value), context(), nothing_selects) for path, value, _ in CASES),
@@ -66,9 +71,10 @@ def _examples() -> list[tuple[dict[str, Any], Any, Any]]:
         ),
         (rendered(root), root, nothing_selects),
         (rendered(short), short, nothing_selects),
+        (rendered(reserved), reserved, nothing_selects),
         (
-            changed("spec.template.metadata.labels.team", "a"),
-            context(),
+            rendered(labelled),
+            labelled,
             lambda labels: selecting(open_policy, labels),
         ),
     ]

@@ -1,7 +1,9 @@
 """What the administrator's values change about the rules: caps, companions, waivers, and policies in the namespace."""
 
 import copy
+import re
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -12,10 +14,12 @@ from launcher.jobcontext import Context
 from launcher.networkpolicies import selecting
 from launcher.rules import NEVER_WAIVED, RULES, WAIVABLE
 from tests.unit.broken_rules import (
+    BOX,
     CAP_CASES,
     CASES,
     COMPANION,
     COMPANION_CASES,
+    GONE,
     POD,
     capped,
     changed,
@@ -74,6 +78,52 @@ def test_devices_of_the_algorithm_are_not_those_of_a_companion() -> None:
     assert sentence.startswith("spec.template.spec.containers[1].resources.limits")
 
 
+def test_a_priority_and_a_runtime_are_those_of_the_values() -> None:
+    facts = context(profile=profile(priority_class_name="low", runtime_classes=("gvisor", "kata")))
+    assert sentences(rendered(facts), facts) == []
+    assert sentences(changed(f"{POD}.runtimeClassName", "kata", facts), facts) == []
+    [sentence] = sentences(changed(f"{POD}.runtimeClassName", "runc", facts), facts)
+    assert sentence.endswith("; use gvisor or kata.")
+    [sentence] = sentences(changed(f"{POD}.priorityClassName", "high", facts), facts)
+    assert sentence.endswith("; set it to low.")
+
+
+def test_a_critical_priority_is_refused_even_when_values_ask_for_it() -> None:
+    facts = context(profile=profile(priority_class_name="system-node-critical"))
+    [sentence] = sentences(rendered(facts), facts)
+    assert "the cluster lives on" in sentence
+
+
+def test_further_labels_and_annotations_are_exactly_those_of_the_values() -> None:
+    facts = context(profile=profile(pod_labels={"team": "a"}, pod_annotations={"sidecar.istio.io/inject": "false"}))
+    labels, annotations = "spec.template.metadata.labels", "spec.template.metadata.annotations"
+    assert sentences(changed("metadata.labels.team", "a", facts), facts) == []
+    assert sentences(changed(f"{labels}.team", GONE, facts), facts) == []
+    [sentence] = sentences(changed(f"{labels}.team", "b", facts), facts)
+    assert sentence.endswith('(jobs.podLabels in the chart\'s values says it); set it to "a".')
+    [sentence] = sentences(changed(f"{annotations}.<sidecar.istio.io/inject>", "true", facts), facts)
+    assert sentence.endswith('(jobs.podAnnotations in the chart\'s values says it); set it to "false".')
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"pod_labels": {"v6-node.vantage6.ai/whitelist": "granted"}},
+        {"pod_labels": {"app.kubernetes.io/name": "v6-node"}},
+        {"pod_labels": {"app.kubernetes.io/instance": "v6-node"}},
+        {"pod_labels": {"app.kubernetes.io/component": "proxy"}},
+        {"pod_labels": {"batch.kubernetes.io/job-name": "run-1"}},
+        {"pod_annotations": {"v6-node.vantage6.ai/x": "1"}},
+    ],
+    ids=str,
+)
+def test_values_give_no_name_that_the_node_goes_by(given: dict[str, Any]) -> None:
+    run = replace(context().run, labels={"v6-node.vantage6.ai/run-id": "12"})
+    facts = context(run=run, profile=profile(**given))
+    [sentence] = sentences(rendered(facts), facts)
+    assert "policies go by it); remove it from template and jobs.pod" in sentence
+
+
 def policy(name: str, **labels: str) -> dict[str, Any]:
     return {"metadata": {"name": name}, "spec": {"podSelector": {"matchLabels": labels}}}
 
@@ -84,11 +134,14 @@ def test_a_label_that_a_policy_selects_is_refused() -> None:
     def which(labels: Mapping[str, str]) -> set[str]:
         return selecting(policies, labels)
 
-    path = "spec.template.metadata.labels"
-    assert violations(changed(f"{path}.team", "b"), context(), which) == []
-    assert violations(changed(f"{path}.colour", "a"), context(), which) == []
-    [violation] = violations(changed(f"{path}.team", "a"), context(), which)
-    assert (violation.rule, violation.path) == ("network", f"{path}.team")
+    def found(**labels: str) -> list[Any]:
+        facts = context(profile=profile(pod_labels=labels))
+        return violations(rendered(facts), facts, which)
+
+    assert found(team="b") == []
+    assert found(colour="a") == []
+    [violation] = found(colour="a", team="a")
+    assert (violation.rule, violation.path) == ("network", "spec.template.metadata.labels.team")
     assert "the NetworkPolicy open selects pods by it" in violation.sentence
 
 
@@ -96,11 +149,35 @@ def test_labels_that_a_policy_selects_together_are_refused() -> None:
     def which(labels: Mapping[str, str]) -> set[str]:
         return selecting([policy("open", one="a", two="b")], labels)
 
-    manifest = changed("spec.template.metadata.labels.one", "a")
-    assert violations(manifest, context(), which) == []
-    manifest["spec"]["template"]["metadata"]["labels"]["two"] = "b"
-    [violation] = violations(manifest, context(), which)
+    one = context(profile=profile(pod_labels={"one": "a"}))
+    assert violations(rendered(one), one, which) == []
+    both = context(profile=profile(pod_labels={"one": "a", "two": "b"}))
+    [violation] = violations(rendered(both), both, which)
     assert "NetworkPolicy open" in violation.sentence
+
+
+# The only waiver that may ever let something through at a place, said apart from the rules: the first that fits.
+WAIVER_OF = [
+    (r"\.volumes.*/projected|automount|serviceAccount|enableServiceLinks|/KUBERNETES_|env\.4\.name", "api-access"),
+    (r"\.image$|imagePullPolicy|ephemeralContainers|containers\.\+|initContainers", "images"),
+    (r"runAs|supplementalGroups$|fsGroup", "user"),
+    (r"\.volumes.*/hostPath|\.host[A-Z]+\w*$|shareProcess|securityContext|ports|Probe|lifecycle", "pod-security"),
+    (r"runtimeClassName", "pod-security"),
+    (r"\.resources|resourceClaims|priority", "resources"),
+    (r"volume|\.env|imagePullSecrets|terminationMessagePath", "mounts"),
+    (r"activeDeadlineSeconds", "deadline"),
+    (r"nodeName|somethingNew|stdin", "fields"),
+]
+
+
+def waiver_of(path: str, value: object) -> str:
+    """The waiver that may let a broken manifest through; empty if none may."""
+    kinds = [key for key in value if key != "name"] if isinstance(value, dict) else []
+    name = value.get("name", "") if isinstance(value, dict) else ""
+    place = "".join(f"{path}/{what}\n" for what in [*kinds, name]) if isinstance(value, dict) else path
+    if not path.startswith(POD):
+        return ""
+    return next((rule for pattern, rule in WAIVER_OF if re.search(pattern, place, re.MULTILINE)), "")
 
 
 @pytest.mark.parametrize(("path", "value", "says"), CASES)
@@ -109,9 +186,47 @@ def test_a_waiver_lets_through_its_own_rule_alone(path: str, value: object, says
     manifest = changed(path, value)
     [violation] = violations(manifest, context(), nothing_selects)
     assert violation.rule in RULES
+    assert violation.rule in {*NEVER_WAIVED, waiver_of(path, value)}
     for name in WAIVABLE:
         facts = context(profile=profile(waived=frozenset({name})))
         assert (violations(manifest, facts, nothing_selects) == []) is (name == violation.rule)
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "rule"),
+    [
+        (f"{POD}.volumes.+", {"name": "x", "projected": {"sources": [{"serviceAccountToken": {}}]}}, "api-access"),
+        (f"{POD}.volumes.+", {"name": "x", "hostPath": {"path": "/"}}, "pod-security"),
+        (f"{POD}.volumes.+", {"name": "x", "secret": {"secretName": "v6-node-secrets"}}, "mounts"),
+        (f"{POD}.volumes.+", {"name": "x", "csi": {"driver": "secrets-store.csi.k8s.io"}}, "mounts"),
+        (f"{POD}.volumes.+", {"name": "x", "not-invented-yet": {}}, "mounts"),
+        (f"{BOX}.envFrom", [{"secretRef": {"name": "v6-node-secrets"}}], "mounts"),
+        (f"{BOX}.volumeDevices", [{"name": "task", "devicePath": "/dev/a"}], "mounts"),
+        (f"{BOX}.ports", [{"containerPort": 80, "hostPort": 80}], "pod-security"),
+        (f"{BOX}.startupProbe", {"httpGet": {"host": "169.254.169.254", "port": 80}}, "pod-security"),
+        (f"{BOX}.readinessProbe", {"tcpSocket": {"host": "169.254.169.254", "port": 80}}, "pod-security"),
+        (f"{BOX}.securityContext.procMount", "Unmasked", "pod-security"),
+        (f"{POD}.securityContext.fsGroup", 0, "user"),
+        (f"{POD}.securityContext.fsGroupChangePolicy", "Always", "user"),
+        (f"{POD}.resources", {"limits": {"memory": "1Ti"}}, "resources"),
+        (f"{POD}.priority", 2000001000, "resources"),
+        (f"{POD}.setHostnameAsFQDN", True, "network"),
+        (f"{BOX}.restartPolicy", "Always", "once"),
+        (f"{BOX}.restartPolicyRules", [{"action": "Restart"}], "once"),
+        ("spec.managedBy", "example.org/other", "once"),
+        ("spec.manualSelector", True, "once"),
+        ("spec.template.metadata.namespace", "kube-system", "ownership"),
+    ],
+    ids=str,
+)
+def test_a_dangerous_field_is_let_through_by_the_waiver_of_its_danger_alone(
+    path: str, value: object, rule: str
+) -> None:
+    manifest = changed(path, value)
+    others = frozenset(WAIVABLE) - {rule}
+    assert [each.rule for each in violations(manifest, context(profile=profile(waived=others)), nothing_selects)] == [
+        rule
+    ]
 
 
 def test_every_rule_has_a_case() -> None:

@@ -110,10 +110,10 @@ def test_a_run_of_vantage6_has_neither_arguments_nor_a_directory_that_stays(tmp_
 def test_an_administrators_base_is_the_base_of_this_one_too(tmp_path: Path):
     (tmp_path / "job.yaml.j2").write_text(
         '{% extends "shipped/job.yaml.j2" %}\n'
-        "{% block pod_labels %}\n{{ super() }}\n        team: research\n{% endblock %}\n"
+        "{% block scheduling %}\n      nodeSelector: {pool: research}\n{% endblock %}\n"
     )
     manifest = rendered(POC_RUN, tmp_path / "tasks", overrides=tmp_path)
-    assert manifest["spec"]["template"]["metadata"]["labels"]["team"] == "research"
+    assert manifest["spec"]["template"]["spec"]["nodeSelector"] == {"pool": "research"}
     assert "/app/output" in mounts(manifest)
 
 

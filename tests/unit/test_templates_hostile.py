@@ -106,6 +106,7 @@ HARMLESS = dataclasses.replace(
     profile=dataclasses.replace(
         HARMLESS.profile,
         resources=FULL.profile.resources,
+        tmp_size_limit=FULL.profile.tmp_size_limit,
     ),
 )
 

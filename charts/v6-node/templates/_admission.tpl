@@ -47,12 +47,20 @@ spec:
 {{- uniq $secrets | toJson -}}
 {{- end }}
 
+{{/* The labels that say which run a Job is of, or that it is a check, as a JSON list. */}}
+{{- define "v6-node.runLabels" -}}
+["v6-node.vantage6.ai/run-id", "v6-node.vantage6.ai/task-id", "v6-node.vantage6.ai/organization-id", "v6-node.vantage6.ai/collaboration-id", "v6-node.vantage6.ai/check"]
+{{- end }}
+
+{{/* The annotations that say whose a Job is, as a JSON list. */}}
+{{- define "v6-node.runAnnotations" -}}
+["v6-node.vantage6.ai/server", "v6-node.vantage6.ai/node-id", "v6-node.vantage6.ai/assigned-at"]
+{{- end }}
+
 {{/* The labels with our prefix that a pod may wear, as a JSON list. */}}
 {{- define "v6-node.algorithmLabels" -}}
-{{- $labels := list "role" "run-id" "task-id" "organization-id" "collaboration-id" "check" -}}
-{{- if eq "true" (include "v6-node.hasWhitelist" .) }}{{ $labels = append $labels "whitelist" }}{{ end -}}
-{{- $full := list -}}
-{{- range $labels }}{{ $full = append $full (printf "v6-node.vantage6.ai/%s" .) }}{{ end -}}
+{{- $full := append (include "v6-node.runLabels" . | fromJsonArray) "v6-node.vantage6.ai/role" -}}
+{{- if eq "true" (include "v6-node.hasWhitelist" .) }}{{ $full = append $full "v6-node.vantage6.ai/whitelist" }}{{ end -}}
 {{- range .Values.node.databases }}{{ if .reach }}{{ $full = append $full (include "v6-node.databaseCapability" .) }}{{ end }}{{ end -}}
 {{- toJson $full -}}
 {{- end }}

@@ -111,8 +111,13 @@ jobs.templates: {{ $name | quote }} is not the name of a template; use letters, 
 {{- end -}}
 {{- end }}
 
-{{/* Kubernetes would refuse each job only when it is made. */}}
+{{/* Kubernetes, or the launcher, would refuse each job only when it is made. */}}
 {{- define "v6-node.faults.resources" -}}
+{{- with .Values.jobs.priorityClassName -}}
+{{- if hasPrefix "system-" . }}
+jobs.priorityClassName {{ . | quote }} is for what the cluster lives on, which algorithms would drive out; name a PriorityClass of your own.
+{{- end -}}
+{{- end -}}
 {{- $resources := .Values.jobs.resources -}}
 {{- $limit := include "v6-node.bytes" (dig "limits" "memory" "" $resources | toString) -}}
 {{- $request := include "v6-node.bytes" (dig "requests" "memory" "" $resources | toString) -}}

@@ -7,6 +7,7 @@ import pytest
 
 from launcher.jobcontext import Context
 from tests.cluster.admission.judge import Judge
+from tests.cluster.admission.template_authors import ANNOTATIONS, BOUNDS, LABELS
 from tests.cluster.troupe import Troupe
 from tests.stage.apisession import ApiSession
 from tests.stage.kube import Kubectl
@@ -29,15 +30,23 @@ DATABASES: list[dict[str, Any]] = [
 CAPS = {"cpu": "8", "memory": "16Gi", "ephemeralStorage": "20Gi", "activeDeadlineSeconds": 2592000}
 RESOURCES = {
     "requests": {"cpu": "1", "memory": "1Gi"},
-    "limits": {"cpu": "1", "memory": "1Gi", "ephemeral-storage": "1Gi"},
+    "limits": {"cpu": "1", "memory": "1Gi", "ephemeral-storage": "1Gi", "example.org/device": 1},
 }
+BOUNDED = {**COMPANION, "resources": BOUNDS}
+"""A container that is listed, with bounds within the caps."""
 
 
 @pytest.fixture(scope="module")
 def node(troupe: Troupe) -> Node:
     node = troupe.node(troupe.collaboration(), databases=DATABASES)
     node.values["admissionPolicy"] = {"enabled": True}
-    node.values["jobs"] = {"caps": CAPS, "extraImages": [COMPANION["image"]], "resources": RESOURCES}
+    node.values["jobs"] = {
+        "caps": CAPS,
+        "extraImages": [COMPANION["image"]],
+        "resources": RESOURCES,
+        "podLabels": LABELS,
+        "podAnnotations": ANNOTATIONS,
+    }
     node.values["imagePullSecrets"] = ["registry"]
     node.install()
     return node
@@ -46,7 +55,15 @@ def node(troupe: Troupe) -> Node:
 @pytest.fixture(scope="module")
 def facts(node: Node) -> Context:
     """A run of this node: what its launcher would know."""
-    usual = context(profile=profile(resources=RESOURCES, extra_images=(COMPANION["image"],)))
+    usual = context(
+        profile=profile(
+            resources=RESOURCES,
+            extra_images=(COMPANION["image"],),
+            pod_labels=LABELS,
+            pod_annotations=ANNOTATIONS,
+            caps={"cpu": CAPS["cpu"], "memory": CAPS["memory"], "ephemeral-storage": CAPS["ephemeralStorage"]},
+        )
+    )
     labels = {key: text for key, text in usual.run.labels.items() if key.startswith("v6-node")}
     return replace(usual, node=replace(usual.node, namespace=node.namespace), run=replace(usual.run, labels=labels))
 

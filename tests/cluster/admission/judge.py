@@ -3,7 +3,7 @@
 import re
 from typing import Any
 
-from tests.stage.apisession import ApiSession
+from tests.stage.apisession import Answer, ApiSession
 from tests.stage.node import Node
 
 
@@ -28,6 +28,10 @@ class Judge:
         assert answer.status in {201, 400, 403, 422}, answer
         return answer.message
 
+    def accepts(self, manifest: Any) -> bool:
+        """Whether the API server would make the Job, and its pod: what is malformed shows nothing of the policies."""
+        return self.says(manifest) == "" and self._pod(manifest).status == 201
+
     def denies(self, manifest: Any) -> str:
         """What the admission policy says of a Job; empty if it lets it through."""
         found = re.search(r"denied request: (.*)", self.says(manifest))
@@ -35,10 +39,13 @@ class Judge:
 
     def violates_pod_security(self, manifest: Any) -> str:
         """What the Pod Security Standard of the namespace says of a Job's pod; empty if it lets it through."""
+        found = re.search(r"violates PodSecurity (.*)", self._pod(manifest).message)
+        return found[1] if found else ""
+
+    def _pod(self, manifest: Any) -> Answer:
         template = manifest["spec"]["template"]
         metadata = {"generateName": "judged-", "labels": template["metadata"].get("labels") or {}}
         pod = {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": template["spec"]}
         answer = self._pods.ask("POST", self._pods_path, pod)
         assert answer.status in {201, 400, 403, 422}, answer
-        found = re.search(r"violates PodSecurity (.*)", answer.message)
-        return found[1] if found else ""
+        return answer

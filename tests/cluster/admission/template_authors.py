@@ -8,6 +8,10 @@ from hypothesis import strategies as st
 from tests.unit.broken_rules import COMPANION
 from tests.unit.test_templates_hostile import hostile
 
+# What the values of the node under test give.
+LABELS = {"example.org/team": "research"}
+ANNOTATIONS = {"example.org/note": 'it\'s "quoted" \\ <b>'}
+
 words = st.from_regex(r"[a-z]([a-z0-9-]{0,8}[a-z0-9])?", fullmatch=True)
 numbers = st.integers(1, 8)
 
@@ -36,9 +40,7 @@ def _text(block: str, text: str) -> str:
 
 # What a template's author may do, by block: each keeps every rule.
 FAIR = st.one_of(
-    words.map(lambda word: _block("labels", 4, {f"example.org/{word}": word})),
-    words.map(lambda word: _block("pod_labels", 8, {f"example.org/{word}": word})),
-    words.map(lambda word: _block("pod_annotations", 8, {f"example.org/{word}": word})),
+    st.just(_block("labels", 4, LABELS)),
     words.map(lambda word: _block("scheduling", 6, {"topologySpreadConstraints": [], "affinity": {}})),
     words.map(lambda word: _block("env", 12, [{"name": word.upper().replace("-", "_"), "value": word}])),
     words.map(lambda word: _block("command", 10, {"args": [word], "workingDir": f"/{word}"})),
@@ -78,11 +80,16 @@ VOLUMES: list[dict[str, Any]] = [
     {"name": "x", "projected": {"sources": [{"serviceAccountToken": {"path": "a"}}]}},
     {"name": "x", "downwardAPI": {"items": []}}, {"name": "x", "nfs": {"server": "a", "path": "/"}},
 ]  # fmt: skip
-LABELS = [
+FOUL_LABELS = [
+    {"example.org/other": "a"}, {"azure.workload.identity/use": "true"},
     {"v6-node.vantage6.ai/role": "proxy"}, {"v6-node.vantage6.ai/database.default": "granted"},
     {"v6-node.vantage6.ai/whitelist": "granted"}, {"app.kubernetes.io/component": "proxy"},
 ]  # fmt: skip
-ANNOTATIONS = [{"k8s.v1.cni.cncf.io/networks": "a"}, {"sidecar.istio.io/inject": "true"}]
+FOUL_ANNOTATIONS = [
+    {"example.org/other": "a"},
+    {"k8s.v1.cni.cncf.io/networks": "a"},
+    {"sidecar.istio.io/inject": "true"},
+]
 
 trees = st.recursive(
     st.none() | st.booleans() | st.integers(-1, 3) | st.text(max_size=6),
@@ -103,8 +110,8 @@ FOUL = st.one_of(
     st.sampled_from(POD_FIELDS).map(lambda tree: _block("scheduling", 6, tree)),
     st.sampled_from(CONTAINER_FIELDS).map(lambda tree: _block("command", 10, tree)),
     st.sampled_from(VOLUMES).map(lambda tree: _block("volumes", 8, [tree])),
-    st.sampled_from(LABELS).map(lambda tree: _block("pod_labels", 8, tree)),
-    st.sampled_from(ANNOTATIONS).map(lambda tree: _block("pod_annotations", 8, tree)),
+    st.sampled_from(FOUL_LABELS).map(lambda tree: _block("pod_labels", 8, tree)),
+    st.sampled_from(FOUL_ANNOTATIONS).map(lambda tree: _block("pod_annotations", 8, tree)),
     st.builds(lambda key, tree: _block("scheduling", 6, {key: tree}), field_names, trees),
     st.builds(lambda key, tree: _block("command", 10, {key: tree}), field_names, trees),
     hostile.filter(lambda text: len(text) < 100).map(lambda text: _text("scheduling", f"      {text}")),

@@ -4,21 +4,20 @@ from typing import Any
 
 from launcher.jobcontext import Context
 from tests.chart.rendering import NAMESPACE, named, render
-from tests.cluster.admission.conftest import RESOURCES
+from tests.cluster.admission.conftest import BOUNDED, RESOURCES
 from tests.cluster.admission.judge import Judge
 from tests.stage.apisession import ApiSession
 from tests.stage.node import Node
-from tests.unit.broken_rules import BOX, CASES, COMPANION, COMPANION_CASES, POD, changed, rendered
+from tests.unit.broken_rules import BOX, CASES, COMPANION_CASES, POD, changed, rendered
 
-BOUNDED = {**COMPANION, "resources": RESOURCES}
 NAMES = "v6-node-database-registry-names"
 APPLY, MERGE = "application/apply-patch+yaml", "application/merge-patch+json"
 
 # What only the launcher knows: what this very run is called, has earned and mounts.
 NEEDS_THE_TASK = (
     "metadata.name",
-    "metadata.labels",
-    "metadata.annotations",
+    "metadata.labels.<v6-node",
+    "metadata.annotations.<v6-node.vantage6.ai/assigned-at>",
     "metadata.ownerReferences.0.uid",
     f"{POD}.hostAliases",
     f"{BOX}.image",
@@ -33,8 +32,8 @@ HARMLESS = (
     f"{POD}.serviceAccount",
     f"{POD}.terminationGracePeriodSeconds",
     f"{BOX}.workingDir",
-    f"{BOX}.terminationMessage",
-    f"{POD}.volumes.0.emptyDir",
+    f"{BOX}.terminationMessagePolicy",
+    f"{POD}.volumes.0.emptyDir.medium",
 )
 ABOVE_THE_CAPS = [("cpu", "9"), ("memory", "17Gi"), ("ephemeral-storage", "21Gi")]
 
@@ -56,10 +55,21 @@ def test_every_sentence_of_the_policy_is_said_of_some_manifest(judge: Judge, fac
     said = {judge.denies(changed(path, value, facts)) for path, value, _ in CASES}
     said |= {judge.denies(changed(f"{POD}.containers.+", {**BOUNDED, **parts}, facts)) for parts, _ in COMPANION_CASES}
     said |= {judge.denies(changed(f"{BOX}.resources.limits.{name}", more, facts)) for name, more in ABOVE_THE_CAPS}
+    said.add(judge.denies(changed(f"{POD}.containers.+", {**BOUNDED, "resources": RESOURCES}, facts)))
     policy = named(render(node.values), "ValidatingAdmissionPolicy", f"v6-node-{NAMESPACE}-jobs")
     sentences = [each["message"] for each in policy["spec"]["validations"]]
     assert sentences
     assert [each for each in sentences if not any(each in denial for denial in said)] == []
+
+
+def test_a_granted_device_is_the_algorithms_in_that_number(judge: Judge, facts: Context) -> None:
+    device = "limits.<example.org/device>"
+    assert "in that number" in judge.denies(changed(f"{BOX}.resources.{device}", 2, facts))
+    assert "in that number" in judge.denies(changed(f"{BOX}.resources.limits.<example.org/other>", 1, facts))
+    both = changed(f"{POD}.containers.+", BOUNDED, facts)
+    assert judge.says(both) == ""
+    both["spec"]["template"]["spec"]["containers"][1]["resources"] = RESOURCES
+    assert "other containers have no device" in judge.denies(both)
 
 
 def test_of_its_policies_the_launcher_changes_only_where_databases_are(

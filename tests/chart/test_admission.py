@@ -1,0 +1,42 @@
+"""The admission policy for Jobs knows by name what the launcher gives them."""
+
+from typing import Any
+
+from launcher.cluster import CHECK_LABEL
+from launcher.launch import CHECK, NOBODY, ownership, run_labels
+from tests.chart.rendering import MINIMAL, NAMESPACE, merged, named, render
+from tests.unit.example_context import context
+
+
+def policy(**jobs: object) -> dict[str, Any]:
+    values = merged(MINIMAL, {"admissionPolicy": {"enabled": True}, "jobs": jobs})
+    spec: dict[str, Any] = named(render(values), "ValidatingAdmissionPolicy", f"v6-node-{NAMESPACE}-jobs")["spec"]
+    return spec
+
+
+def expression(message: str) -> str:
+    [found] = [each["expression"] for each in policy()["validations"] if message in each["message"]]
+    return str(found)
+
+
+def listed(names: list[str]) -> str:
+    return "[" + ", ".join(f"'{name}'" for name in names) + "]"
+
+
+def test_the_labels_of_a_run_and_of_a_check() -> None:
+    assert f"k in {listed([*run_labels(CHECK), CHECK_LABEL])} ||" in expression("a job's labels")
+
+
+def test_the_annotations_of_a_run() -> None:
+    mine = f"k in {listed(list(ownership(NOBODY, CHECK)))} ||"
+    assert mine in expression("a job's annotations")
+    assert mine in expression("the pod's annotations")
+
+
+def test_the_variables_that_announce_the_api_server() -> None:
+    assert f"{listed(list(context().isolation.blank_variables))}.all(n, " in expression("announce the API server")
+
+
+def test_pairs_of_the_values_are_texts_of_cel_whatever_they_hold() -> None:
+    variables = {each["name"]: each["expression"] for each in policy(podLabels={"team": "it's"})["variables"]}
+    assert variables["givenLabels"] == '{"team":"it\'s"}'
