@@ -11,7 +11,7 @@ from pathlib import Path
 from aiohttp import web
 
 from launcher import logs
-from launcher.config import ConfigError, NodeConfig
+from launcher.config import ConfigError, NodeConfig, ServerAccess
 from proxy.app import application, status_application
 from proxy.forward import Forwarder
 
@@ -32,16 +32,20 @@ def main() -> int:
         log.critical("configuration refused", extra={"fields": {"reason": str(error)}})
         return 1
     logs.configure(config.node.logging.level)
-    asyncio.run(serve(config.node.api_url))
+    try:
+        asyncio.run(serve(config.node.api_url, config.kubernetes.server))
+    except ConfigError as error:
+        log.critical("configuration refused", extra={"fields": {"reason": str(error)}})
+        return 1
     return 0
 
 
-async def serve(api_url: str) -> None:
+async def serve(api_url: str, access: ServerAccess) -> None:
     """Serve algorithms and probes until SIGTERM or SIGINT; then finish what is under way."""
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    async with Forwarder(api_url) as forwarder:
+    async with Forwarder(api_url, access=access) as forwarder:
         algorithms = await _listen(application(forwarder), PORT)
         probes = await _listen(status_application(), STATUS_PORT)
         log.info("ready", extra={"fields": {"server": api_url, "port": PORT}})

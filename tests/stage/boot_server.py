@@ -15,6 +15,7 @@ from pathlib import Path
 import bcrypt
 import yaml
 from gevent import monkey
+from vantage6.server import db
 
 # isort: on
 
@@ -22,6 +23,14 @@ from gevent import monkey
 def _leave_with_parent() -> None:
     os.read(0, 1)
     os._exit(0)
+
+
+def _give_root(password: str) -> None:
+    """Older releases don't look at the variable."""
+    root = db.User.get_by_username("root")
+    if not root.check_password(password):
+        root.password = password
+        root.save()
 
 
 def main() -> None:
@@ -34,6 +43,7 @@ def main() -> None:
     password = os.environ.pop("STAGE_ROOT_PASSWORD").encode()
     os.environ["V6_INIT_SUPER_PASS_HASHED"] = bcrypt.hashpw(password, bcrypt.gensalt(4)).decode()
     app = run_server(configuration, system_folders=False)
+    _give_root(password.decode())
     run_dev_server(app, host=settings["ip"], port=settings["port"])
 
 

@@ -20,18 +20,6 @@ to:
   {{- end }}
 {{- end }}
 
-{{/* Egress to the server. Takes a dict: root, component. */}}
-{{- define "v6-node.egressServer" -}}
-# {{ .component }} --> vantage6 server
-- ports:
-    {{- range .root.Values.network.server.ports | default (list (include "v6-node.serverPort" .root)) }}
-    - {protocol: TCP, port: {{ int . }}}
-    {{- end }}
-  {{- with .root.Values.network.server.cidrs }}
-  {{- include "v6-node.toAddresses" . | nindent 2 }}
-  {{- end }}
-{{- end }}
-
 {{/* Egress to the cluster's DNS. Takes a dict: root, component. */}}
 {{- define "v6-node.egressDns" -}}
 {{- with .root.Values.network.dns -}}
