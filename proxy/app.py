@@ -18,7 +18,7 @@ from launcher.encryption import Encrypted, Plain
 from proxy.bearer import Container, container_of
 from proxy.blobs import translated
 from proxy.encrypting import Encrypting
-from proxy.forward import Body, Forwarder, body_of, too_long
+from proxy.forward import BINARY, JSON, Body, Forwarder, body_of, too_long
 from proxy.kinship import Kinship
 from proxy.narrowing import Request, check_new_task, narrowed, task_of
 from proxy.refusal import Refusal
@@ -112,12 +112,11 @@ async def serve(request: web.Request) -> web.StreamResponse:
         await proxy.kinship.check_run(request, container, int(asked.id))
     elif asked.kind == "download":
         await proxy.kinship.check_blob(request, container, asked.id)
-    translation = None
-    if asked.kind in {"results", "result"}:
-        translation = proxy.encrypting.reading_results()
-    elif asked.kind == "download":
-        translation = proxy.encrypting.downloading()
-    return await proxy.forwarder.forward(request, asked.query, None, translation)
+    if asked.kind == "download":
+        return await proxy.forwarder.forward(request, asked.query, None, proxy.encrypting.downloading(), BINARY)
+    results = asked.kind in {"results", "result"}
+    translation = proxy.encrypting.reading_results() if results else None
+    return await proxy.forwarder.forward(request, asked.query, None, translation, JSON)
 
 
 async def create_task(request: web.Request, asked: Request) -> web.StreamResponse:

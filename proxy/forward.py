@@ -24,7 +24,7 @@ CHUNK_BYTES = 2**18
 HELD_BYTES = 2**20  # of a translated answer: until then a fault in it is an answer of its own
 MAX_ASKED_BYTES = 2**26
 _ASKED_AT_ONCE = 4  # such answers are held in memory
-_TRANSLATED = ("application/octet-stream", "application/json")
+BINARY, JSON = "application/octet-stream", "application/json"
 RETRY_DELAYS = (0.2, 1.0, 3.0)  # seconds
 _PASSED_ON = (hdrs.AUTHORIZATION, hdrs.CONTENT_TYPE, hdrs.ACCEPT)
 _PASSED_BACK = (hdrs.CONTENT_TYPE, hdrs.CONTENT_ENCODING)
@@ -97,6 +97,7 @@ class Forwarder:
         query: Sequence[tuple[str, str]],
         body: Body | None,
         translation: Translation | None = None,
+        kind: str = BINARY,
     ) -> web.StreamResponse:
         """Send `request` with these parameters and `body` to the server, and stream its answer.
 
@@ -104,7 +105,8 @@ class Forwarder:
             request: the algorithm's; its path must be on the list.
             query: parameters.
             body: what is sent.
-            translation: of a good answer's bytes.
+            translation: of a good answer's bytes,
+            kind: if they are of this content type.
 
         Raises:
             Refusal: 409 for an answer that can't be translated, 413 for a body over the limit, 502 without an answer.
@@ -114,7 +116,9 @@ class Forwarder:
         if body and body.length is not None:
             headers[hdrs.CONTENT_LENGTH] = str(body.length)
         async with await self._send(request.method, url, headers, body) as answer:
-            return await _pass_back(request, answer, translation)
+            return await _pass_back(
+                request, answer, translation if answer.status == 200 and answer.content_type == kind else None
+            )
 
     async def ask(self, request: web.Request, path: str, query: Sequence[tuple[str, str]] = ()) -> dict[str, Any]:
         """What the server tells the algorithm that makes `request`, by its token.
@@ -206,7 +210,7 @@ async def _pass_back(
     held = b""
     packed = hdrs.CONTENT_ENCODING in answer.headers
     try:
-        if translation and answer.status == 200 and answer.content_type in _TRANSLATED and not packed:
+        if translation and not packed:
             chunks = translated(chunks, translation)
             held, whole = await _first(chunks)
             if whole:

@@ -206,9 +206,12 @@ async def test_the_program_serves_and_finishes_what_is_under_way(tmp_path: Path)
         await asyncio.sleep(3)  # longer than the proxy waits before it closes its port
         return web.json_response({"late": True})
 
+    async def identity(_: web.Request) -> web.StreamResponse:
+        return web.json_response(NODE)
+
     app = web.Application()
     app.router.add_get("/api/task/7", slow)
-    app.router.add_get("/identity", lambda _: asyncio.sleep(0, web.json_response(NODE)))
+    app.router.add_get("/identity", identity)
     async with TestServer(app) as upstream:
         config = tmp_path / "node.yaml"
         config.write_text(CONFIGURATION.format(port=upstream.port))
