@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
 
 from launcher import logs
 from launcher.config import ConfigError, NodeConfig
@@ -36,6 +37,7 @@ def main() -> int:
         log.critical("configuration refused", extra={"fields": {"reason": str(error)}})
         return 1
     logs.configure(config.node.logging.level)
+    logging.getLogger("aiohttp.server").addFilter(_is_no_garbage)
     asyncio.run(serve(config.node.api_url, os.environ.get("V6_NODE_LAUNCHER", "http://v6-node-launcher:8081"), cryptor))
     return 0
 
@@ -55,6 +57,12 @@ async def serve(api_url: str, launcher: str, cryptor: Plain | Encrypted) -> None
         await algorithms.cleanup()
         await probes.cleanup()
     log.info("stopped")
+
+
+def _is_no_garbage(record: logging.LogRecord) -> bool:
+    """Of what is no HTTP, aiohttp would log the very bytes: a token among them, at an algorithm's will."""
+    error = record.exc_info[1] if record.exc_info else None
+    return not isinstance(error, HttpProcessingError)
 
 
 async def _listen(app: web.Application, port: int) -> web.AppRunner:
