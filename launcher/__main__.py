@@ -12,6 +12,7 @@ from rich.console import Console
 
 from launcher import logs
 from launcher.config import ConfigError, NodeConfig, read_api_key
+from launcher.encryption import MOUNTED_KEY, encryption
 from launcher.invariants import InvariantError
 from launcher.isolationreport import NoAnswer, ask, show
 from launcher.node import run_node
@@ -33,6 +34,9 @@ def run(
     config: Annotated[Path, typer.Option(envvar="V6_NODE_CONFIG", help="The node's configuration file.")],
     secrets: Annotated[Path, typer.Option(envvar="V6_NODE_SECRETS", help="Folder of the mounted Secret.")],
     tasks: Annotated[Path, typer.Option(envvar="V6_NODE_TASKS", help="Where the task volume is mounted.")],
+    private_key: Annotated[
+        Path, typer.Option(envvar="V6_NODE_PRIVATE_KEY", help="The mounted private key, where there is encryption.")
+    ] = MOUNTED_KEY,
     templates: Annotated[
         Path | None, typer.Option(envvar="V6_NODE_TEMPLATES", help="Folder of the administrator's job templates.")
     ] = None,
@@ -49,7 +53,8 @@ def run(
         if settings.kubernetes.protocol == "v4":
             api_key = read_api_key(secrets)
             logs.hide(api_key)
-        asyncio.run(run_node(settings, api_key, tasks, templates))
+        cryptor = encryption(settings.node.encryption.enabled, private_key)
+        asyncio.run(run_node(settings, api_key, cryptor, tasks, templates))
     except* (ConfigError, LoginRefused, TemplateError, InvariantError) as group:
         refusals = _sentences(group)
     # Outside of the block: an exit from within would be shown as a traceback of everything that led to it.

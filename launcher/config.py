@@ -57,16 +57,9 @@ class Database(Section):
 
 
 class Encryption(Section):
-    """Whether the collaboration is encrypted; this version serves unencrypted ones."""
+    """Whether the collaboration is encrypted. The private key is not here: it is in a Secret, mounted as a file."""
 
     enabled: bool = False
-
-    @field_validator("enabled")
-    @classmethod
-    def _not_yet(cls, value: bool) -> bool:
-        if value:
-            raise ValueError("encrypted collaborations are not supported by this version; set it to false")
-        return value
 
 
 class Logging(Section):

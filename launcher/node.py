@@ -16,6 +16,7 @@ from launcher.backoff import backoff
 from launcher.cluster import Cluster
 from launcher.config import Jobs, NodeConfig
 from launcher.destinations import Destinations
+from launcher.encryption import Encrypted, Plain
 from launcher.gate import Gate
 from launcher.isolationcheck import IsolationCheck, NotRunnable
 from launcher.kubeapi import ApiRefusal, ClusterUnavailable, KubeApi
@@ -41,12 +42,15 @@ ONLINE = Gauge("v6_node_online", "Whether the vantage6 server sees this node onl
 T = TypeVar("T")
 
 
-async def run_node(config: NodeConfig, api_key: str, tasks: Path, overrides: Path | None) -> None:
+async def run_node(
+    config: NodeConfig, api_key: str, cryptor: Plain | Encrypted, tasks: Path, overrides: Path | None
+) -> None:
     """Be the node, until SIGTERM.
 
     Args:
         config: the validated configuration.
         api_key: the node's key; empty where the protocol has no login.
+        cryptor: reads inputs and encrypts results, where the protocol knows encryption.
         tasks: where the task volume is mounted.
         overrides: folder of the administrator's job templates, if there are any.
 
@@ -84,9 +88,10 @@ async def run_node(config: NodeConfig, api_key: str, tasks: Path, overrides: Pat
             launch_for(TaskFiles(tasks, NOBODY), NOBODY).rehearse()
             status.waits_for = None
 
-            session = _session(http, config, api_key, tasks)
+            session = _session(http, config, api_key, cryptor, tasks)
             ONLINE.set_function(lambda: session.online)
             await _patiently(session.open)
+            status.identity = session.identity
             files = TaskFiles(tasks, session.identity)
             launch = launch_for(files, session.identity)
 
@@ -133,10 +138,12 @@ def _obey(gate: Gate, reconciler: Reconciler, *, kill: bool) -> None:
         gate.on_breach = lambda: reconciler.killed(None, "The node ended it: its isolation does not hold.")
 
 
-def _session(http: aiohttp.ClientSession, config: NodeConfig, api_key: str, tasks: Path) -> Session:
+def _session(
+    http: aiohttp.ClientSession, config: NodeConfig, api_key: str, cryptor: Plain | Encrypted, tasks: Path
+) -> Session:
     if config.kubernetes.protocol == "poc":
         return PocSession(http, config.node, tasks)
-    return V4Session(http, config.node, api_key)
+    return V4Session(http, config.node, api_key, cryptor)
 
 
 async def _be_online_while_isolated(session: Session, gate: Gate, reconciler: Reconciler) -> None:

@@ -17,7 +17,7 @@ from launcher.kubeapi import ApiRefusal, ClusterUnavailable
 from launcher.launch import Launch
 from launcher.logfollow import LogFollower
 from launcher.runs import JobState, Outcome, Run, RunStatus, ServerState, Step, decide
-from launcher.session import ServerRefusal, ServerUnavailable, Session
+from launcher.session import InputUnreadable, ServerRefusal, ServerUnavailable, Session
 from launcher.taskfiles import TaskFiles
 from launcher.templates import TemplateError
 from launcher.vigil import Vigil
@@ -197,7 +197,10 @@ class Reconciler:
             entry.run = run or entry.run
 
     async def _start(self, run: Run, entry: _Entry) -> bool:
-        content = await self._session.take(run)
+        try:
+            content = await self._session.take(run)
+        except InputUnreadable as error:
+            return await self._deliver(run, entry, Parcel(Outcome(RunStatus.FAILED, str(error))))
         if content is None:
             entry.server = ServerState.CLOSED
             return True

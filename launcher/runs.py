@@ -43,6 +43,8 @@ class Run:
     # Where the protocol has such: the container's arguments, and a directory of the task volume that outlives the run.
     arguments: tuple[str, ...] = ()
     output_directory: str | None = None
+    blob_storage_used: bool = False
+    """Whether input and result are in the server's blob store, and the run has only their ids."""
 
     @property
     def name(self) -> str:

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any
 from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
+from launcher.session import Identity
+
 if TYPE_CHECKING:  # the gate's check itself needs the port below
     from launcher.gate import Gate
 
@@ -23,6 +25,8 @@ class Status:
         """What the node still waits for; None when it is ready."""
         self.gate: Gate | None = None
         """The gate, as soon as there is one."""
+        self.identity: Identity | None = None
+        """Who this node is at the server, as soon as the server said so."""
         self.waived: tuple[str, ...] = ()
         """The rules for jobs that the site gave up."""
         app = web.Application()
@@ -31,6 +35,7 @@ class Status:
                 web.get("/healthz", self._healthz),
                 web.get("/readyz", self._readyz),
                 web.get("/metrics", self._metrics),
+                web.get("/identity", self._identity),
                 web.get("/isolation", self._isolation),
                 web.post("/isolation", self._check_isolation),
             ]
@@ -55,6 +60,19 @@ class Status:
 
     async def _metrics(self, _: web.Request) -> web.Response:
         return web.Response(body=generate_latest(), headers={"Content-Type": CONTENT_TYPE_LATEST})
+
+    async def _identity(self, _: web.Request) -> web.Response:
+        # The proxy asks: it has no API key, and has to know whose algorithms it serves.
+        if self.identity is None:
+            return web.json_response({"reason": "The node is not logged in at the server yet."}, status=503)
+        identity = self.identity
+        return web.json_response(
+            {
+                "node_id": identity.node_id,
+                "organization_id": identity.organization_id,
+                "collaboration_id": identity.collaboration_id,
+            }
+        )
 
     async def _isolation(self, _: web.Request) -> web.Response:
         if self.gate is None:

@@ -9,11 +9,14 @@ import sys
 from pathlib import Path
 
 from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
 
 from launcher import logs
 from launcher.config import ConfigError, NodeConfig
+from launcher.encryption import MOUNTED_KEY, Encrypted, Plain, encryption
 from proxy.app import application, status_application
 from proxy.forward import Forwarder
+from proxy.whose import Whose
 
 log = logging.getLogger("proxy")
 
@@ -27,22 +30,25 @@ def main() -> int:
     """Read the configuration, serve until SIGTERM; the process's exit code."""
     try:
         config = NodeConfig.load(Path(os.environ.get("V6_NODE_CONFIG", "/etc/v6-node/node.yaml")))
+        key = Path(os.environ.get("V6_NODE_PRIVATE_KEY", MOUNTED_KEY))
+        cryptor = encryption(config.node.encryption.enabled, key)
     except ConfigError as error:
         logs.configure("INFO")
         log.critical("configuration refused", extra={"fields": {"reason": str(error)}})
         return 1
     logs.configure(config.node.logging.level)
-    asyncio.run(serve(config.node.api_url))
+    logging.getLogger("aiohttp.server").addFilter(_is_no_garbage)
+    asyncio.run(serve(config.node.api_url, os.environ.get("V6_NODE_LAUNCHER", "http://v6-node-launcher:8081"), cryptor))
     return 0
 
 
-async def serve(api_url: str) -> None:
+async def serve(api_url: str, launcher: str, cryptor: Plain | Encrypted) -> None:
     """Serve algorithms and probes until SIGTERM or SIGINT; then finish what is under way."""
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     async with Forwarder(api_url) as forwarder:
-        algorithms = await _listen(application(forwarder), PORT)
+        algorithms = await _listen(application(forwarder, Whose(launcher), cryptor), PORT)
         probes = await _listen(status_application(), STATUS_PORT)
         log.info("ready", extra={"fields": {"server": api_url, "port": PORT}})
         await stop.wait()
@@ -51,6 +57,12 @@ async def serve(api_url: str) -> None:
         await algorithms.cleanup()
         await probes.cleanup()
     log.info("stopped")
+
+
+def _is_no_garbage(record: logging.LogRecord) -> bool:
+    """Of what is no HTTP, aiohttp would log the very bytes: a token among them, at an algorithm's will."""
+    error = record.exc_info[1] if record.exc_info else None
+    return not isinstance(error, HttpProcessingError)
 
 
 async def _listen(app: web.Application, port: int) -> web.AppRunner:

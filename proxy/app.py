@@ -1,38 +1,60 @@
-"""The routes that algorithms see: the server's API as vantage6-algorithm-tools 4.x uses it.
+"""What algorithms see: the server's API as vantage6-algorithm-tools 4.x uses it, narrowed to their own tasks.
 
 In an unencrypted collaboration inputs and results are base64 text on both sides, so requests and answers pass unchanged
-(AlgorithmClient encodes inputs itself and decodes `data[].result`); only blobs are translated.
+(AlgorithmClient encodes inputs itself and decodes `data[].result`); only blobs are translated. In an encrypted one the
+proxy encrypts and decrypts, and to an algorithm it looks the same.
 """
 
 import json
 import logging
 import time
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any
 
 from aiohttp import hdrs, web
 
-from proxy import blobs
-from proxy.bearer import container_of
-from proxy.forward import Body, Forwarder, body_of, too_long
+from launcher.encryption import Encrypted, Plain
+from proxy.bearer import Container, container_of
+from proxy.blobs import translated
+from proxy.encrypting import Encrypting
+from proxy.forward import BINARY, JSON, Body, Forwarder, body_of, too_long
+from proxy.kinship import Kinship
+from proxy.narrowing import Request, check_new_task, narrowed, task_of
 from proxy.refusal import Refusal
+from proxy.whose import Whose
 
 log = logging.getLogger(__name__)
 
 METHODS = ("GET", "POST", "PATCH", "PUT", "DELETE")
 MAX_TASK_BYTES = 2**26  # a new task is read whole; larger inputs are for the server's blob store
 
-FORWARDER = web.AppKey("forwarder", Forwarder)
+
+@dataclass(frozen=True, slots=True)
+class Proxy:
+    """What the routes need."""
+
+    forwarder: Forwarder
+    whose: Whose
+    kinship: Kinship
+    encrypting: Encrypting
 
 
-def application(forwarder: Forwarder) -> web.Application:
-    """The server for algorithms."""
+PROXY = web.AppKey("proxy", Proxy)
+CONTAINER = web.RequestKey("container", Container)
+
+
+def application(forwarder: Forwarder, whose: Whose, cryptor: Plain | Encrypted | None = None) -> web.Application:
+    """The server for algorithms.
+
+    Args:
+        forwarder: the way to the server.
+        whose: tells this node's algorithms from others.
+        cryptor: this organization's encryption; by default there is none.
+    """
     app = web.Application(middlewares=[answering], client_max_size=MAX_TASK_BYTES)
-    app[FORWARDER] = forwarder
-    app.router.add_post("/task", create_task)
-    app.router.add_get("/result", list_results, allow_head=False)
-    app.router.add_post("/blobstream", upload_blob)
-    app.router.add_get("/blobstream/{id}", download_blob, allow_head=False)
-    app.router.add_route("*", "/{path:.*}", anything)
+    app[PROXY] = Proxy(forwarder, whose, Kinship(forwarder), Encrypting(cryptor or Plain(), forwarder))
+    app.router.add_route("*", "/{path:.*}", serve)
     return app
 
 
@@ -58,7 +80,10 @@ async def answering(
     try:
         if request.method not in METHODS:
             raise Refusal(405, f"The method {request.method} is not forwarded; use one of {', '.join(METHODS)}.")
-        task_id = container_of(request.headers.get(hdrs.AUTHORIZATION)).task_id
+        container = container_of(request.headers.get(hdrs.AUTHORIZATION))
+        task_id = container.task_id
+        await request.app[PROXY].whose.check(container)
+        request[CONTAINER] = container
         response = await handler(request)
     except Refusal as refusal:
         response = refusal.response()
@@ -73,8 +98,38 @@ async def answering(
     return response
 
 
-async def create_task(request: web.Request) -> web.StreamResponse:
-    """A subtask: it must say for which organizations it is."""
+async def serve(request: web.Request) -> web.StreamResponse:
+    """What is on the list, for who may ask for it."""
+    proxy, container = request.app[PROXY], request[CONTAINER]
+    asked = narrowed(request, container)
+    if asked.kind == "create task":
+        return await create_task(request, asked)
+    if asked.kind == "upload":
+        return await upload(request, asked)
+    if (task := task_of(asked)) is not None:
+        await proxy.kinship.check_task(request, container, task)
+    elif asked.kind in {"run", "result"}:
+        await proxy.kinship.check_run(request, container, int(asked.id))
+    elif asked.kind == "download":
+        await proxy.kinship.check_blob(request, container, asked.id)
+    if asked.kind == "download":
+        return await proxy.forwarder.forward(request, asked.query, None, proxy.encrypting.downloading(), BINARY)
+    results = asked.kind in {"results", "result"}
+    translation = proxy.encrypting.reading_results() if results else None
+    return await proxy.forwarder.forward(request, asked.query, None, translation, JSON)
+
+
+async def create_task(request: web.Request, asked: Request) -> web.StreamResponse:
+    """A subtask. It is written anew, so that the server can't read another in it than was looked at here."""
+    proxy = request.app[PROXY]
+    task = await _task_in(request)
+    check_new_task(task, request[CONTAINER])
+    await proxy.encrypting.seal_inputs(request, task["organizations"])
+    body = json.dumps(task).encode()
+    return await proxy.forwarder.forward(request, asked.query, Body(body, len(body)))
+
+
+async def _task_in(request: web.Request) -> dict[str, Any]:
     try:
         raw = await request.read()
     except web.HTTPRequestEntityTooLarge:
@@ -82,33 +137,18 @@ async def create_task(request: web.Request) -> web.StreamResponse:
     try:
         task = json.loads(raw)
     except (ValueError, RecursionError):
-        raise Refusal(400, "The body of a new task is not JSON; send a JSON object.") from None
-    if not isinstance(task, dict) or not task.get("organizations"):
-        raise Refusal(400, "Organizations missing from input: give 'organizations', a list of {id, input}.")
-    return await request.app[FORWARDER].forward(request, Body(raw, len(raw)))
+        task = None
+    if not isinstance(task, dict):
+        raise Refusal(400, "The body of a new task is not JSON; send a JSON object.")
+    return task
 
 
-async def list_results(request: web.Request) -> web.StreamResponse:
-    """The results of one task."""
-    if not request.query.get("task_id"):
-        raise Refusal(400, "No task id found in request from algorithm: give the parameter 'task_id'.")
-    return await anything(request)
-
-
-async def upload_blob(request: web.Request) -> web.StreamResponse:
+async def upload(request: web.Request, asked: Request) -> web.StreamResponse:
     """A large input, for the server's blob store."""
+    proxy = request.app[PROXY]
+    translation = proxy.encrypting.uploading(request.headers.get("X-Public-Key"))
     body = body_of(request)
     if body is not None and not isinstance(body.data, bytes):
-        length = None if body.length is None else blobs.encoded_length(body.length)
-        body = Body(blobs.encode(body.data), length)
-    return await request.app[FORWARDER].forward(request, body)
-
-
-async def download_blob(request: web.Request) -> web.StreamResponse:
-    """A large result, from the server's blob store."""
-    return await request.app[FORWARDER].forward(request, body_of(request), blobs.decode)
-
-
-async def anything(request: web.Request) -> web.StreamResponse:
-    """Every other call."""
-    return await request.app[FORWARDER].forward(request, body_of(request))
+        length = None if body.length is None else translation.length(body.length)
+        body = Body(translated(body.data, translation), length)
+    return await proxy.forwarder.forward(request, asked.query, body)

@@ -1,7 +1,7 @@
 """Whose request it is: the algorithm's container token.
 
-The proxy has no key to verify a token with; the server does that. What is looked at here is only which kind it is, so
-that the proxy is of no use with a token of any other kind.
+The proxy has no key to verify a token with; the server does that, and nothing is decrypted or handed back before it
+has. What is looked at here is what the token says: what is asked for is held against it (narrowing.py).
 """
 
 import base64
@@ -15,9 +15,15 @@ from proxy.refusal import Refusal
 
 @dataclass(frozen=True, slots=True)
 class Container:
-    """What the log may say about the algorithm that asks."""
+    """What an algorithm's token says of it."""
 
-    task_id: int | None
+    node_id: int
+    organization_id: int
+    collaboration_id: int
+    task_id: int
+    image: str
+    databases: frozenset[str]
+    """Their labels."""
 
 
 def container_of(authorization: str | None) -> Container:
@@ -34,9 +40,20 @@ def container_of(authorization: str | None) -> Container:
         raise Refusal(401, "Missing Authorization header; send 'Bearer' and the token from the file TOKEN_FILE names.")
     subject = _claims(token.strip()).get("sub")
     if not isinstance(subject, dict) or subject.get("client_type") != "container":
-        raise Refusal(403, "This is not an algorithm's token; use the one from the file TOKEN_FILE names.")
-    task_id = subject.get("task_id")
-    return Container(task_id if isinstance(task_id, int) else None)
+        raise _foreign()
+    numbers = [subject.get(key) for key in ("node_id", "organization_id", "collaboration_id", "task_id")]
+    image, databases = subject.get("image"), subject.get("databases") or []
+    if not all(type(number) is int for number in numbers) or not isinstance(image, str):
+        raise _foreign()
+    if not isinstance(databases, list) or not all(isinstance(entry, dict) for entry in databases):
+        raise _foreign()
+    labels = frozenset(str(entry.get("label")) for entry in databases)
+    node, organization, collaboration, task = (int(number) for number in numbers if number is not None)
+    return Container(node, organization, collaboration, task, image, labels)
+
+
+def _foreign() -> Refusal:
+    return Refusal(403, "This is not an algorithm's token; use the one from the file TOKEN_FILE names.")
 
 
 def _claims(token: str) -> dict[str, Any]:

@@ -19,6 +19,10 @@ class ServerRefusal(Exception):  # noqa: N818
         self.message = message
 
 
+class InputUnreadable(Exception):  # noqa: N818
+    """A run's input can't be decrypted, or is too large; the message is a sentence for the researcher."""
+
+
 class LoginRefused(Exception):  # noqa: N818
     """The server does not accept the node's API key."""
 
@@ -74,7 +78,11 @@ class Session(Protocol):
         """The run, or None if it is finished, unknown to the server or not this node's."""
 
     async def take(self, run: Run) -> bytes | None:
-        """Say that this node works on the run; returns its input, or None if it is finished already."""
+        """Say that this node works on the run; returns its input, or None if it is finished already.
+
+        Raises:
+            InputUnreadable: it can't be decrypted.
+        """
 
     async def algorithm_token(self, run: Run) -> str:
         """The token with which the run's algorithm may call the server."""

@@ -11,8 +11,9 @@ import jwt
 
 from launcher import logs
 from launcher.backoff import backoff
+from launcher.encryption import PIECE_BYTES, Translation
 from launcher.session import LoginRefused, ServerRefusal, ServerUnavailable
-from launcher.session.resultbody import ResultBody
+from launcher.session.resultbody import Streamed
 
 log = logging.getLogger(__name__)
 
@@ -117,7 +118,7 @@ class Rest:
         path: str,
         *,
         params: dict[str, Any] | None = None,
-        body: Mapping[str, str | int] | ResultBody | None = None,
+        body: Mapping[str, str | int] | Streamed | None = None,
     ) -> Any:
         """Call the server; a stale token is renewed and the call made once more.
 
@@ -125,7 +126,7 @@ class Rest:
             method: of HTTP.
             path: below the base of the API.
             params: the query.
-            body: sent as JSON.
+            body: sent as JSON, or as it is made.
 
         Raises:
             ServerUnavailable: no answer, or 5xx or 429.
@@ -142,8 +143,36 @@ class Rest:
             raise ServerRefusal(status, message)
         return answer
 
-    def _content(self, body: Mapping[str, str | int] | ResultBody | None) -> dict[str, Any]:
-        if isinstance(body, ResultBody):
+    async def download(self, path: str, translation: Translation, limit: int) -> bytes:
+        """What is at a path, translated on its way.
+
+        Args:
+            path: below the base of the API.
+            translation: of the bytes.
+            limit: of the answer's bytes.
+
+        Raises:
+            ServerUnavailable, ServerRefusal: as `call`.
+            ValueError: there is more; what `translation` raises.
+        """
+        token = self._access
+        for attempt in (1, 2):
+            try:
+                async with self._http.get(self._api_url + path, timeout=TIMEOUT, headers=self.headers) as response:
+                    if response.status in _STALE_TOKEN and attempt == 1:
+                        await self.renew(token)
+                        continue
+                    if response.status >= 500 or response.status == 429:
+                        raise ServerUnavailable(f"GET {path} was answered {response.status}")
+                    if response.status != 200:
+                        raise ServerRefusal(response.status, (await response.text())[:500])
+                    return await _translated(response.content, translation, limit)
+            except (aiohttp.ClientError, TimeoutError) as error:
+                raise ServerUnavailable(f"GET {path}: {error or type(error).__name__}") from error
+        raise AssertionError("the second attempt returns or raises")
+
+    def _content(self, body: Mapping[str, str | int] | Streamed | None) -> dict[str, Any]:
+        if isinstance(body, Streamed):
             return {"data": body.pieces(), "headers": self.headers | body.headers}
         return {"json": body, "headers": self.headers}
 
@@ -161,3 +190,14 @@ class Rest:
             ) from error
         except (aiohttp.ClientError, TimeoutError) as error:
             raise ServerUnavailable(f"{method} {path}: {error or type(error).__name__}") from error
+
+
+async def _translated(content: aiohttp.StreamReader, translation: Translation, limit: int) -> bytes:
+    whole, size = bytearray(), 0
+    async for piece in content.iter_chunked(PIECE_BYTES):
+        size += len(piece)
+        if size > limit:
+            raise ValueError(f"it is larger than {limit // 2**20} MiB")
+        whole += translation.update(piece)
+    whole += translation.finish()
+    return bytes(whole)

@@ -1,34 +1,61 @@
 """The body of a delivery, made as it is sent: a result of 256 MiB would otherwise be in memory four times."""
 
-import base64
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 
-_PIECE = 3 * 2**18  # bytes; a multiple of three, so that the pieces' base64 can be joined
+from launcher.encryption import Encrypt, EncryptText, ToBase64
+
+_PIECE = 2**20  # bytes
 
 
-class ResultBody:
-    """A JSON object with `fields` and, as base64, the result.
+class Streamed:
+    """A result as it goes to a blob store.
 
     Args:
-        fields: everything else that the object has.
         result: bytes as the algorithm wrote them.
+        translation: makes what encrypts them, or turns them into base64.
+
+    Raises:
+        UnusableKey: what `translation` raises.
     """
 
-    def __init__(self, fields: dict[str, str], result: bytes) -> None:
-        self._head = json.dumps(fields)[:-1].encode() + b', "result": "'
+    content_type = "application/octet-stream"
+    _head = _tail = b""
+
+    def __init__(self, result: bytes, translation: Callable[[], Encrypt | EncryptText | ToBase64]) -> None:
         self._result = memoryview(result)
-        self._tail = b'"}'
+        self._translation = translation
+        self._length = translation().length(len(result))
 
     @property
     def headers(self) -> dict[str, str]:
         """What goes with it: not every WSGI server takes a body of unknown length."""
-        length = len(self._head) + 4 * -(-len(self._result) // 3) + len(self._tail)
-        return {"Content-Type": "application/json", "Content-Length": str(length)}
+        length = len(self._head) + self._length + len(self._tail)
+        return {"Content-Type": self.content_type, "Content-Length": str(length)}
 
     async def pieces(self) -> AsyncIterator[bytes]:
         """The body, from its beginning each time it is asked for."""
+        translation = self._translation()
         yield self._head
         for start in range(0, len(self._result), _PIECE):
-            yield base64.b64encode(self._result[start : start + _PIECE])
-        yield self._tail
+            yield translation.update(bytes(self._result[start : start + _PIECE]))
+        yield translation.finish() + self._tail
+
+
+class ResultBody(Streamed):
+    """A JSON object with `fields` and, as text, the result.
+
+    Args:
+        fields: everything else that the object has.
+        result: bytes as the algorithm wrote them.
+        translation: makes what encrypts them, or turns them into base64.
+    """
+
+    content_type = "application/json"
+
+    def __init__(
+        self, fields: dict[str, str], result: bytes, translation: Callable[[], Encrypt | EncryptText | ToBase64]
+    ) -> None:
+        super().__init__(result, translation)
+        self._head = json.dumps(fields)[:-1].encode() + b', "result": "'
+        self._tail = b'"}'

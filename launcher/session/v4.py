@@ -4,7 +4,6 @@ What the server expects of a node was read from, and tried against, vantage6-ser
 """
 
 import asyncio
-import base64
 import contextlib
 import logging
 from datetime import UTC, datetime
@@ -16,16 +15,18 @@ from socketio.exceptions import SocketIOError
 
 from launcher.backoff import backoff
 from launcher.config import NodeSection
+from launcher.encryption import Encrypted, Plain, Undecryptable, UnusableKey
 from launcher.runs import Outcome, Run, RunStatus
-from launcher.session import Identity, Listener, LoginRefused, ServerRefusal, ServerUnavailable
+from launcher.session import Identity, InputUnreadable, Listener, LoginRefused, ServerRefusal, ServerUnavailable
 from launcher.session.rest import Rest
-from launcher.session.resultbody import ResultBody
+from launcher.session.resultbody import ResultBody, Streamed
 from launcher.session.v4_answers import page_count, parse_run
 
 log = logging.getLogger(__name__)
 
 NAMESPACE = "/tasks"
 _PAGE = 100
+_MAX_INPUT_BYTES = 2**28
 _FIRST_PING, _PING_EVERY = 5.0, 60.0
 # Events are hints and can be lost: now and then the open runs are read again.
 _SYNC_EVERY = 600.0
@@ -40,13 +41,17 @@ class V4Session:
         http: carries REST and socket.io; closed by whoever made it.
         node: the node's configuration.
         api_key: the node's key.
+        cryptor: reads inputs and encrypts results; by default nothing is encrypted.
     """
 
     identity: Identity
     _listener: Listener
 
-    def __init__(self, http: aiohttp.ClientSession, node: NodeSection, api_key: str) -> None:
+    def __init__(
+        self, http: aiohttp.ClientSession, node: NodeSection, api_key: str, cryptor: Plain | Encrypted | None = None
+    ) -> None:
         self._node = node
+        self._cryptor = cryptor or Plain()
         self._rest = Rest(http, node.api_url, api_key)
         self._synced, self._ended = asyncio.Event(), asyncio.Event()
         self._token_refused = False
@@ -88,6 +93,24 @@ class V4Session:
                 f"node.encryption.enabled is {str(self._node.encryption.enabled).lower()}, but at the server the "
                 f"collaboration {'is' if collaboration['encrypted'] else 'is not'} encrypted; they must agree."
             )
+        if isinstance(self._cryptor, Encrypted):
+            await self._register_key(self._cryptor)
+
+    async def _register_key(self, cryptor: Encrypted) -> None:
+        """Let the server have the public key that belongs to the private one: all others encrypt with it for us."""
+        path = f"/organization/{self.identity.organization_id}"
+        registered = (await self._rest.call("GET", path)).get("public_key") or ""
+        if cryptor.matches(registered):
+            return
+        if registered:
+            log.critical(
+                "the public key at the server belongs to another private key and is replaced; what was encrypted with "
+                "it can't be read any more, and the organization's researchers and other nodes need this node's key",
+                extra={"fields": {"organization": self.identity.organization_id}},
+            )
+        else:
+            log.info("public key registered", extra={"fields": {"organization": self.identity.organization_id}})
+        await self._rest.call("PATCH", path, body={"public_key": cryptor.public_key})
 
     # What the reconciler asks
 
@@ -124,7 +147,21 @@ class V4Session:
 
     async def take(self, run: Run) -> bytes | None:
         answer = await self._patch(run, {"started_at": _now()})
-        return None if answer is None else base64.b64decode(answer["input"] or "")
+        if answer is None:
+            return None
+        content = answer["input"] or ""
+        try:
+            if run.blob_storage_used and content:
+                return await self._rest.download(f"/blobstream/{content}", self._cryptor.from_blob(), _MAX_INPUT_BYTES)
+            return await asyncio.to_thread(self._cryptor.read_text, content) if content else b""
+        except Undecryptable as error:
+            raise InputUnreadable(
+                f"The input can't be decrypted by this node: {error}. Send the task again with a client that encrypts "
+                "for the public key that the organization has at the server now; if that fails too, the node's "
+                "node.encryption.private_key does not belong to that public key."
+            ) from error
+        except ValueError as error:
+            raise InputUnreadable(f"The input can't be read from the server's blob store: {error}.") from error
 
     async def algorithm_token(self, run: Run) -> str:
         answer = await self._rest.call("POST", "/token/container", body={"task_id": run.task_id, "image": run.image})
@@ -146,8 +183,34 @@ class V4Session:
     async def deliver(self, run: Run, outcome: Outcome, result: bytes, log: str) -> None:
         # One patch with everything: the server sets to null what a patch leaves out.
         fields = {"status": outcome.status.value, "log": log, "finished_at": _now()}
-        if await self._patch(run, ResultBody(fields, result)) is not None:
+        if await self._patch(run, await self._body(run, fields, result)) is not None:
             await self._tell(run, outcome.status)
+
+    async def _body(self, run: Run, fields: dict[str, str], result: bytes) -> dict[str, str] | ResultBody:
+        """What is delivered: the result encrypted for the organization that started the task."""
+        if not result and (run.blob_storage_used or isinstance(self._cryptor, Plain)):
+            return {**fields, "result": ""}
+        key = await self._receivers_key(run)
+        try:
+            if run.blob_storage_used:
+                blob = Streamed(result, lambda: self._cryptor.for_blob(key))
+                return {**fields, "result": str((await self._rest.call("POST", "/blobstream", body=blob))["uuid"])}
+            return ResultBody(fields, result, lambda: self._cryptor.for_text(key))
+        except UnusableKey as error:
+            if not result:  # nothing to hide, and a run that failed must be told of
+                return {**fields, "result": ""}
+            raise ServerRefusal(
+                400,
+                f"organization {run.init_organization_id}, which started the task, has no public key there to encrypt "
+                f"the result with ({error}); register one, by the client's setup_encryption or that organization's "
+                "node, and send the task again",
+            ) from error
+
+    async def _receivers_key(self, run: Run) -> str:
+        if isinstance(self._cryptor, Plain):
+            return ""
+        organization = await self._rest.call("GET", f"/organization/{run.init_organization_id}")
+        return str(organization.get("public_key") or "")
 
     async def _patch(self, run: Run, body: dict[str, str] | ResultBody) -> dict[str, Any] | None:
         """The run after the patch, or None if the server had closed it already."""

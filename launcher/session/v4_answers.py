@@ -32,6 +32,7 @@ def parse_run(run: dict[str, Any]) -> Run:
         init_user_id=(task.get("init_user") or {}).get("id"),
         databases=tuple(_parse_database(entry) for entry in task.get("databases") or ()),
         assigned_at=run["assigned_at"],
+        blob_storage_used=bool(run.get("blob_storage_used")),
     )
 
 

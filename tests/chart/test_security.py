@@ -93,12 +93,28 @@ def test_only_the_launcher_has_a_token(case_file: Path):
 
 def test_only_the_launcher_has_the_key(case_file: Path):
     found = pods(render(case(case_file)))
-    secrets = [] if case(case_file).get("server", {}).get("protocol") == "poc" else ["secrets"]
-    assert [volume["name"] for volume in found["launcher"]["spec"]["volumes"] if "secret" in volume] == secrets
     others = {role: pod for role, pod in found.items() if role != "launcher"}
     assert "v6-node-secrets" not in str(others)
-    secrets = {role for role, pod in others.items() for volume in pod["spec"]["volumes"] if "secret" in volume}
-    assert secrets <= {"tunnel"}, "an SSH key of its own"
+    private = ["private-key"] if case(case_file)["node"].get("encryption", {}).get("enabled") else []
+    secrets = [] if case(case_file).get("server", {}).get("protocol") == "poc" else ["secrets"]
+    assert _secret_volumes(found["launcher"]) == [*secrets, *private]
+    assert _secret_volumes(found["proxy"]) == private
+    holders = {role for role, pod in others.items() if role != "proxy" and _secret_volumes(pod)}
+    assert holders <= {"tunnel"}, "an SSH key of its own"
+
+
+def _secret_volumes(pod: dict[str, Any]) -> list[str]:
+    return [volume["name"] for volume in pod["spec"]["volumes"] if "secret" in volume]
+
+
+def test_the_inline_private_key_is_in_its_secret_alone():
+    objects = render(case(CHART / "ci" / "inline-key-values.yaml"))
+    encoded = base64.b64encode(b"bm90IGEga2V5")[:-4].decode()
+    texts = {one["kind"] + one["metadata"]["name"]: yaml.safe_dump(one) for one in objects}
+    assert [name for name, text in texts.items() if "bm90IGEga2V5" in text or "PRIVATE KEY" in text] == []
+    holder = named(objects, "Secret", "v6-node-private-key")
+    assert b"\nbm90IGEga2V5\n" in base64.b64decode(holder["data"]["private_key.pem"])
+    assert encoded not in "".join(text for name, text in texts.items() if "private-key" not in name)
 
 
 def test_the_inline_key_is_in_the_secret_alone():

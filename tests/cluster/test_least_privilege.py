@@ -74,7 +74,7 @@ def test_no_secret_can_be_read(node: Node, kubectl: Kubectl) -> None:
 # Where each role's pods may connect to: a pod with its labels, in its namespace, is held by its policies.
 REACH = {
     "launcher": {"server", "API server", "DNS"},
-    "proxy": {"server", "DNS"},
+    "proxy": {"server", "launcher", "DNS"},
     "egress": {"internet on a listed port", "DNS"},
     "test": {"launcher", "DNS"},
 }

@@ -30,11 +30,12 @@ class Troupe:
         self.nodes: list[Node] = []
         self._folder = folder
 
-    def collaboration(self, size: int = 1) -> Collaboration:
+    def collaboration(self, size: int = 1, *, encrypted: bool = False) -> Collaboration:
         """Make a collaboration of so many new organizations, with an account for the node of each."""
         number = next(_numbers)
         names = [f"Hospital {number}.{index + 1}" for index in range(size)]
-        return self.federation.collaboration(f"Study {number}", [self.federation.organization(name) for name in names])
+        organizations = [self.federation.organization(name) for name in names]
+        return self.federation.collaboration(f"Study {number}", organizations, encrypted=encrypted)
 
     def node(
         self, collaboration: Collaboration, account: NodeAccount | None = None, *, port: int = 0, **keys: Any

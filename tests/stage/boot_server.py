@@ -8,13 +8,17 @@ test session that was killed leaves no server behind.
 # isort: off
 from vantage6.server import run_dev_server, run_server  # patches on import: has to come before everything else
 
+import io
 import os
 import sys
 from pathlib import Path
 
 import bcrypt
+import vantage6.server
 import yaml
+from flask import request
 from gevent import monkey
+from vantage6.server.resource import blobstream
 
 # isort: on
 
@@ -22,6 +26,34 @@ from gevent import monkey
 def _leave_with_parent() -> None:
     os.read(0, 1)
     os._exit(0)
+
+
+class FolderStore:
+    """Blobs in a folder, in the place of AzureStorageService, whose methods it has; the server's routes are its own."""
+
+    def __init__(self, config: dict[str, str]) -> None:
+        self._folder = Path(config["container_name"])
+        self._folder.mkdir(exist_ok=True)
+
+    def store_blob(self, blob_name: str, data: bytes | io.IOBase) -> None:
+        content = data if isinstance(data, bytes) else data.read()
+        (self._folder / blob_name).write_bytes(content)
+
+    def stream_blob(self, blob_name: str) -> "FolderStore.Stream":
+        return self.Stream((self._folder / blob_name).open("rb"))
+
+    class Stream:
+        def __init__(self, file: io.BufferedReader) -> None:
+            self._file = file
+
+        def chunks(self):
+            while piece := self._file.read(2**16):
+                yield piece
+
+
+def _chunked() -> object:
+    # The server reads such bodies by uwsgi alone; gevent's own server has them in the usual place.
+    return request.environ["wsgi.input"]
 
 
 def main() -> None:
@@ -33,6 +65,9 @@ def main() -> None:
     # The server would otherwise give its first user the password "root".
     password = os.environ.pop("STAGE_ROOT_PASSWORD").encode()
     os.environ["V6_INIT_SUPER_PASS_HASHED"] = bcrypt.hashpw(password, bcrypt.gensalt(4)).decode()
+    if settings.get("large_result_store"):
+        vantage6.server.AzureStorageService = FolderStore
+        blobstream.UwsgiChunkedStream = _chunked
     app = run_server(configuration, system_folders=False)
     run_dev_server(app, host=settings["ip"], port=settings["port"])
 

@@ -5,9 +5,12 @@ import io
 import logging
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 from vantage6.client import UserClient
+from vantage6.common import Singleton
+from vantage6.common.encryption import RSACryptor
 
 from tests.stage import StageError
 from tests.stage.server import API_PATH, Server
@@ -19,8 +22,14 @@ def moment(text: str) -> datetime:
     return time_ if time_.tzinfo else time_.replace(tzinfo=UTC)
 
 
-def log_in(server: Server, name: str, password: str) -> UserClient:
+def log_in(server: Server, name: str, password: str, key: Path | None = None) -> UserClient:
     """Return a real client that is logged in.
+
+    Args:
+        server: the server.
+        name: of the user.
+        password: of the user.
+        key: file with the organization's private key, in an encrypted collaboration.
 
     Raises:
         StageError: the server refused.
@@ -30,7 +39,9 @@ def log_in(server: Server, name: str, password: str) -> UserClient:
         client.authenticate(name, password)
         if client.whoami is None:
             raise StageError(f"The server at {server.api} refused user {name!r}.")
-        client.setup_encryption(None)
+        # vantage6-common keeps one cryptor for a whole process; here several organizations' researchers are in one.
+        Singleton._instances.pop(RSACryptor, None)
+        client.setup_encryption(key)
     return client
 
 

@@ -11,6 +11,7 @@ task.wait().results()
 import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from tests.stage.client import log_in, made
@@ -83,19 +84,19 @@ class Collaboration:
     def node(self, organization: Organization) -> NodeAccount:
         return next(node for node in self.nodes if node.organization == organization)
 
-    def researcher(self, organization: Organization | None = None) -> "Researcher":
-        """Return a new researcher of the organization (default: the first one)."""
-        return Researcher(self, *self.federation.user(organization or self.nodes[0].organization))
+    def researcher(self, organization: Organization | None = None, key: Path | None = None) -> "Researcher":
+        """Return a new researcher of the organization (default: the first one), with its private key if there is."""
+        return Researcher(self, *self.federation.user(organization or self.nodes[0].organization), key)
 
 
 class Researcher:
     """A person with vantage6's own client, logged in."""
 
-    def __init__(self, collaboration: Collaboration, name: str, password: str) -> None:
+    def __init__(self, collaboration: Collaboration, name: str, password: str, key: Path | None = None) -> None:
         self.collaboration = collaboration
         self.name = name
         self.password = password
-        self.client = log_in(collaboration.federation.server, name, password)
+        self.client = log_in(collaboration.federation.server, name, password, key)
 
     def send(
         self,

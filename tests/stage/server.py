@@ -41,9 +41,11 @@ class Server:
         folder: where everything about this server is kept; a server that was in it before is continued.
         address: address of this machine to listen on (one that the cluster's pods reach).
         port: port to listen on; 0 picks a free one the first time.
+        blobs: whether inputs and results are in a blob store, a folder (vantage6's own is a cloud's).
     """
 
-    def __init__(self, folder: Path, address: str = "127.0.0.1", port: int = 0) -> None:
+    def __init__(self, folder: Path, address: str = "127.0.0.1", port: int = 0, *, blobs: bool = False) -> None:
+        self._blobs = blobs
         self.folder = folder.absolute()
         self.folder.mkdir(parents=True, exist_ok=True)
         self._process: subprocess.Popen[bytes] | None = None
@@ -189,6 +191,8 @@ class Server:
             "server_url": f"{self.url}:{self.port}",
             "logging": logging,
         }
+        if self._blobs:
+            configuration["large_result_store"] = {"container_name": str(self.folder / "blobs")}
         path = self.folder / "configuration.yaml"
         path.touch(mode=0o600)
         path.write_text(json.dumps(configuration, indent=2))  # JSON is YAML

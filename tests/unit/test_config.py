@@ -69,7 +69,7 @@ def test_the_address_of_the_server(tmp_path, server_url, port, api_path, api_url
         ("node.api_path", "api/", "node.api_path"),
         ("node.databases.0.type", "xml", "node.databases.0.type: 'xml'"),
         ("node.databases.0.label", "my label", "node.databases.0.label: 'my label'"),
-        ("node.encryption", {"enabled": True}, "node.encryption.enabled: True"),
+        ("node.encryption", {"private_key": "x"}, "node.encryption.private_key"),
         ("node.logging", {"level": "LOUD"}, "node.logging.level: 'LOUD'"),
         ("node.algorithm_env", {"PKG_NAME": "x"}, "'PKG_NAME' is not a name an algorithm's variable may have"),
         ("node.algorithm_env", {"a b": "x"}, "'a b' is not a name"),

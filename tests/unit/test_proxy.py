@@ -15,7 +15,7 @@ from yarl import URL
 
 from proxy.app import application
 from proxy.forward import Forwarder
-from tests.unit.proxied_server import CLOSES, CONTAINER, HEADERS, Server, proxied, token
+from tests.unit.proxied_server import CLOSES, CONTAINER, HEADERS, SUBJECT, TASK, Server, proxied, token, whose
 
 
 @pytest.fixture
@@ -29,23 +29,25 @@ async def client(server: Server) -> AsyncIterator[TestClient[Any, Any]]:
         yield client
 
 
-@pytest.mark.parametrize("method", ["GET", "POST", "PATCH", "PUT", "DELETE"])
-async def test_path_query_body_and_three_headers_arrive_nothing_else(client: Any, server: Server, method: str) -> None:
-    body = b'{"a": 1}' if method != "GET" else None
+@pytest.mark.parametrize(("method", "path"), [("GET", "/result?task_id=7&x=a%20b&page=1"), ("POST", "/task")])
+async def test_path_query_body_and_three_headers_arrive_nothing_else(
+    client: Any, server: Server, method: str, path: str
+) -> None:
+    body = json.dumps(TASK).encode() if method == "POST" else None
     extra = {"Accept": "application/json", "Content-Type": "application/json", "X-Public-Key": "k", "Cookie": "a=b"}
-    await client.request(method, "/run/3%2F4?task_id=5&name=a%20b&page=1", data=body, headers=extra)
-    [(seen_method, path, headers, seen_body)] = server.seen
-    assert (seen_method, path, seen_body) == (method, "/api/run/3%2F4?task_id=5&name=a%20b&page=1", body or b"")
+    await client.request(method, path, data=body, headers=extra)
+    [(seen_method, seen_path, headers, seen_body)] = server.seen
+    assert (seen_method, seen_path, seen_body) == (method, "/api" + path.replace("%20", "+"), body or b"")
     assert headers.pop("Host").startswith("localhost:")
     expected = {"Accept": "application/json", "Content-Type": "application/json", **HEADERS}
-    assert headers == expected | ({"Content-Length": "8"} if body else {}) | ({} if method == "GET" else CLOSES)
+    assert headers == expected | ({"Content-Length": str(len(body)), **CLOSES} if body else {})
 
 
 @pytest.mark.parametrize("status", [200, 201, 204, 400, 401, 403, 404, 409, 422, 500])
 async def test_the_server_s_answer_is_passed_back_unchanged(client: Any, server: Server, status: int) -> None:
     body = b"" if status == 204 else b'{"msg":  "as it is"}'
     server.answers(status, body)
-    answer = await client.get("/task/1")
+    answer = await client.get("/task/7")
     assert (answer.status, await answer.read(), answer.content_type) == (status, body, "application/json")
     assert len(server.seen) == 1, "an answer is an answer: it is not asked for again"
 
@@ -54,7 +56,7 @@ async def test_results_are_passed_back_as_the_algorithm_client_decodes_them(clie
     result = {"sum": 1.5, "count": 2}
     encoded = base64.b64encode(json.dumps(result).encode()).decode()
     server.answers(200, json.dumps({"data": [{"result": encoded, "blob_storage_used": False}], "links": {}}).encode())
-    answer = await (await client.get("/result?task_id=3&page=1")).json()
+    answer = await (await client.get("/result?task_id=7&page=1")).json()
     assert json.loads(base64.b64decode(answer["data"][0]["result"])) == result
 
 
@@ -71,6 +73,9 @@ async def test_results_are_passed_back_as_the_algorithm_client_decodes_them(clie
         (f"Bearer {token(12)}", 403),
         (f"Bearer {token({'client_type': 'node'})}", 403),
         (f"Bearer {token(['container'])}", 403),
+        (f"Bearer {token({'client_type': 'container', 'task_id': 7})}", 403),
+        (f"Bearer {token({**SUBJECT, 'task_id': True})}", 403),
+        (f"Bearer {token({**SUBJECT, 'databases': 'default'})}", 403),
     ],
 )
 async def test_only_container_tokens_are_let_in(client: Any, server: Server, header: str | None, status: int) -> None:
@@ -87,14 +92,13 @@ async def test_only_container_tokens_are_let_in(client: Any, server: Server, hea
     [
         ("POST", "/task", b'{"name": "x"}', "Organizations missing"),
         ("POST", "/task", b'{"organizations": []}', "Organizations missing"),
-        ("POST", "/task", b"[]", "Organizations missing"),
+        ("POST", "/task", b"[]", "not JSON"),
         ("POST", "/task", b"organizations=1", "not JSON"),
         ("POST", "/task", b"[" * 100_000, "not JSON"),
         ("GET", "/result", None, "No task id"),
         ("GET", "/result?task_id=", None, "No task id"),
-        ("GET", "/%2e%2e/admin", None, "'.' or '..'"),
-        ("GET", "/task/..%2f..%2fadmin", None, "'.' or '..'"),
-        ("GET", "/task/..%5cadmin", None, "'.' or '..'"),
+        ("GET", "/result?task_id=7&task_id=8", None, "No task id"),
+        ("GET", "/run?task_id=7%20or%201", None, "No task id"),
     ],
 )
 async def test_faulty_requests_are_refused_with_a_sentence(
@@ -110,7 +114,7 @@ async def test_faulty_requests_are_refused_with_a_sentence(
 async def test_a_path_that_climbs_is_refused_as_it_stands_on_the_wire(client: Any, server: Server) -> None:
     reader, writer = await asyncio.open_connection("127.0.0.1", client.port)
     writer.write(f"GET /../token HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {CONTAINER}\r\n\r\n".encode())
-    assert b" 400 " in await reader.readline()
+    assert b" 403 " in await reader.readline()
     writer.close()
     assert server.seen == []
 
@@ -121,12 +125,14 @@ async def test_other_methods_are_not_forwarded(client: Any, server: Server, meth
     assert server.seen == []
 
 
-async def test_a_new_task_arrives_byte_for_byte(client: Any, server: Server) -> None:
-    body = b'{ "organizations": [{"id": 1, "input": "eyJ9"}],  "name":"\xc3\xa9" }'
+async def test_a_new_task_arrives_as_it_was_understood(client: Any, server: Server) -> None:
+    """Written anew: of two keys of one name, the server could take the one that was not looked at."""
+    body = b'{"image": "evil", ' + json.dumps({**TASK, "name": "\u00e9"}, ensure_ascii=False).encode()[1:]
     server.answers(201, b'{"id": 9}')
     answer = await client.post("/task", data=body, headers={"Content-Type": "application/json"})
     assert (answer.status, await answer.json()) == (201, {"id": 9})
-    assert server.seen[0][3] == body
+    assert b"evil" not in server.seen[0][3]
+    assert json.loads(server.seen[0][3]) == {**TASK, "name": "\u00e9"}
 
 
 async def test_redirects_are_not_followed(client: Any, server: Server) -> None:
@@ -134,7 +140,7 @@ async def test_redirects_are_not_followed(client: Any, server: Server) -> None:
         raise web.HTTPFound("/api/elsewhere")
 
     server.answer = away
-    assert (await client.get("/task/1", allow_redirects=False)).status == 302
+    assert (await client.get("/task/7", allow_redirects=False)).status == 302
     assert len(server.seen) == 1
 
 
@@ -146,7 +152,7 @@ async def test_a_compressed_answer_stays_as_it_is(client: Any, server: Server) -
         return web.Response(body=packed, headers={"Content-Encoding": "gzip", "Content-Type": "application/json"})
 
     server.answer = answer
-    async with client.session.get(client.make_url("/run"), headers=HEADERS) as reply:
+    async with client.session.get(client.make_url("/task/7"), headers=HEADERS) as reply:
         assert reply.headers["Content-Length"] == str(len(packed))
         assert await reply.json() == {"data": []}
 
@@ -158,8 +164,8 @@ async def test_cookies_of_the_server_reach_nobody(client: Any, server: Server) -
         return answer
 
     server.answer = cookie
-    answer = await client.get("/a")
-    await client.get("/b")
+    answer = await client.get("/task/7")
+    await client.get("/task/7")
     assert "Set-Cookie" not in answer.headers
     assert all("Cookie" not in headers for _, _, headers, _ in server.seen)
 
@@ -174,14 +180,14 @@ async def test_a_get_is_repeated_until_the_server_is_back(client: Any, server: S
         return web.json_response({"ok": True})
 
     server.answer = away_twice
-    answer = await client.get("/task/1/status")
+    answer = await client.get("/task/7/status")
     assert (answer.status, await answer.json()) == (200, {"ok": True})
     assert len(server.seen) == 3
 
 
 async def test_a_gateway_s_answer_is_passed_back_when_it_stays(client: Any, server: Server) -> None:
     server.answers(503, b"<html>", "text/html")
-    answer = await client.get("/task/1")
+    answer = await client.get("/task/7")
     assert (answer.status, await answer.read(), len(server.seen)) == (503, b"<html>", 3)
 
 
@@ -192,7 +198,7 @@ async def test_a_post_is_never_repeated(client: Any, server: Server) -> None:
         return web.Response()
 
     server.answer = drop
-    answer = await client.post("/task", json={"organizations": [{"id": 1}]})
+    answer = await client.post("/task", json=TASK)
     assert answer.status == 502
     assert "could not be reached" in (await answer.json())["msg"]
     assert len(server.seen) == 1
@@ -201,9 +207,10 @@ async def test_a_post_is_never_repeated(client: Any, server: Server) -> None:
 @pytest.mark.parametrize("method", ["GET", "POST"])
 async def test_an_absent_server_is_one_sentence(method: str) -> None:
     async with (
+        whose() as ours,
         Forwarder(f"http://127.0.0.1:{unused_port()}/api", (0.01,)) as forwarder,
-        TestClient(TestServer(application(forwarder)), headers=HEADERS) as client,
+        TestClient(TestServer(application(forwarder, ours)), headers=HEADERS) as client,
     ):
-        answer = await client.request(method, "/run", data=b"{}" if method == "POST" else None)
+        answer = await (client.post("/task", json=TASK) if method == "POST" else client.get("/task/7"))
         assert answer.status == 502
         assert (await answer.json())["msg"].startswith("The vantage6 server could not be reached")

@@ -4,6 +4,7 @@ import json
 from hypothesis import given
 from hypothesis import strategies as st
 
+from launcher.encryption import ToBase64
 from launcher.session import resultbody
 from launcher.session.resultbody import ResultBody
 
@@ -14,7 +15,7 @@ async def test_the_pieces_are_one_json_object_of_the_promised_length(fields, res
     fields["status"] = "completed"
     before, resultbody._PIECE = resultbody._PIECE, 6
     try:
-        body = ResultBody(fields, result)
+        body = ResultBody(fields, result, ToBase64)
         for _ in range(2):  # a second time, as after a renewed token
             text = b"".join([piece async for piece in body.pieces()])
             assert str(len(text)) == body.headers["Content-Length"]

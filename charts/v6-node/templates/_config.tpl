@@ -8,6 +8,7 @@
 {{- $databases = append $databases (pick . "label" "type" "claim" "nodeName" (ternary "label" "uri" (eq "true" (include "v6-node.isService" .)))) -}}
 {{- end -}}
 {{- $_ := set $node "databases" $databases -}}
+{{- $_ := set $node "encryption" (pick .Values.node.encryption "enabled") -}}
 {{- /* Helm drops a key that is set to null; the launcher has to see the null, or it would take its default. */ -}}
 {{- if not (hasKey $node "port") }}{{ $node = merge (dict "port" nil) $node }}{{ end -}}
 {{- toYaml $node -}}

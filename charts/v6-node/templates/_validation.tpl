@@ -1,10 +1,10 @@
 {{/*
 What values.schema.json can't say: rules over several keys, and rules whose remedy deserves a sentence. Each helper
-prints one line for each fault; all faults are shown at once. No sentence repeats the API key.
+prints one line for each fault; all faults are shown at once. No sentence repeats the API key or the private key.
 */}}
 
 {{- define "v6-node.validate" -}}
-{{- $rules := list "ownNamespace" "apiKey" "protocol" "server" "databases" "whitelist" "tunnels" "variables" "labels" "proxyBudget" "templateNames" "resources" "isolation" -}}
+{{- $rules := list "ownNamespace" "apiKey" "protocol" "server" "encryption" "databases" "whitelist" "tunnels" "variables" "labels" "proxyBudget" "templateNames" "resources" "isolation" -}}
 {{- $lines := list -}}
 {{- range $rules -}}
 {{- with include (printf "v6-node.faults.%s" .) $ | trim }}{{ $lines = append $lines . }}{{ end -}}
@@ -61,8 +61,21 @@ node.server_url {{ $url | quote }} is not just http:// or https:// and a host; l
 {{- if not (regexMatch "^(/[^/\\s?#]+)*$" $path) }}
 node.api_path {{ $path | quote }} is not a path like /api; begin it with a slash and end it without one, or leave it empty.
 {{- end -}}
-{{- if .Values.node.encryption.enabled }}
-node.encryption.enabled is true, but this version can't serve encrypted collaborations yet; set it to false.
+{{- end }}
+
+{{- define "v6-node.faults.encryption" -}}
+{{- with .Values.node.encryption -}}
+{{- if and .private_key .existingSecret }}
+node.encryption.private_key and node.encryption.existingSecret ({{ .existingSecret | quote }}) are both given; keep one of them.
+{{- else if and .enabled (ne $.Values.server.protocol "poc") (not (or .private_key .existingSecret)) }}
+node.encryption.enabled is true, but there is no private key; give its text in node.encryption.private_key, or in node.encryption.existingSecret the name of a Secret with the key private_key.pem.
+{{- else if and .private_key (not .enabled) }}
+node.encryption.private_key is given, but node.encryption.enabled is false; set it to true, or leave the key out.
+{{- else if and .existingSecret (not .enabled) }}
+node.encryption.existingSecret {{ .existingSecret | quote }} is given, but node.encryption.enabled is false; set it to true, or leave it out.
+{{- else if and .private_key (not (regexMatch "^\\s*-----BEGIN (RSA )?PRIVATE KEY-----\\s[A-Za-z0-9+/=\\s]+-----END (RSA )?PRIVATE KEY-----\\s*$" .private_key)) }}
+node.encryption.private_key is not the text of a private key in PEM without a password; give what the file contains (it begins with -----BEGIN), not its path.
+{{- end -}}
 {{- end -}}
 {{- end }}
 

@@ -21,6 +21,9 @@
     items:
       - {key: api_key, path: api_key}
 {{- end }}
+{{- with include "v6-node.keyVolume" . }}
+{{ . }}
+{{- end }}
 - name: api-access
   projected:
     sources:

@@ -1,0 +1,65 @@
+"""One organization of a collaboration on a real server: its key, its researcher, its node's session and its proxy."""
+
+import contextlib
+
+import aiohttp
+from aiohttp import web
+from aiohttp.test_utils import TestServer
+
+from launcher.config import NodeSection
+from launcher.encryption import Plain
+from launcher.session.v4 import V4Session
+from proxy.app import application
+from proxy.forward import Forwarder
+from proxy.whose import Whose
+from tests.unit.keys import encrypted
+
+
+class Site:
+    """One organization: its key, its researcher, its node's session and proxy."""
+
+    def __init__(self, collaboration, account, folder, *, enabled=True):
+        self.collaboration, self.account = collaboration, account
+        self.organization = account.organization
+        self.enabled = enabled
+        self.key = folder / f"{account.organization.id}.pem" if enabled else None
+        self.cryptor = encrypted(folder, str(account.organization.id)) if enabled else Plain()
+        self.server = collaboration.federation.server
+
+    @contextlib.asynccontextmanager
+    async def session(self, cryptor=None):
+        section = {"server_url": self.server.url, "port": self.server.port, "encryption": {"enabled": self.enabled}}
+        async with aiohttp.ClientSession() as http:
+            session = V4Session(
+                http, NodeSection.model_validate(section), self.account.api_key, cryptor or self.cryptor
+            )
+            await session.open()
+            yield session
+
+    @contextlib.asynccontextmanager
+    async def proxy(self, session, token):
+        """A client of this site's proxy, as an algorithm with `token` has it."""
+        identity = session.identity
+        told = {
+            "node_id": identity.node_id,
+            "organization_id": identity.organization_id,
+            "collaboration_id": identity.collaboration_id,
+        }
+        launcher = web.Application()
+
+        async def identity(_):
+            return web.json_response(told)
+
+        launcher.router.add_get("/identity", identity)
+        async with TestServer(launcher) as status, Forwarder(self.server.api) as forwarder:
+            whose = Whose(str(status.make_url("")).rstrip("/"))
+            async with TestServer(application(forwarder, whose, self.cryptor)) as proxy:
+                headers = {"Authorization": f"Bearer {token}"}
+                async with aiohttp.ClientSession(str(proxy.make_url("/")), headers=headers) as client:
+                    yield client
+
+    def researcher(self):
+        return self.collaboration.researcher(self.organization, self.key)
+
+    def public_key(self):
+        return self.collaboration.federation.root.organization.get(self.organization.id)["public_key"]

@@ -1,0 +1,160 @@
+"""An encrypted collaboration on a real server: researchers with vantage6's own client, our session, our proxy.
+
+The algorithm is plain HTTP, with the calls of vantage6-algorithm-tools' AlgorithmClient.
+"""
+
+import asyncio
+import base64
+import itertools
+import json
+
+import pytest
+
+from launcher.runs import Outcome, RunStatus
+from launcher.session import InputUnreadable, ServerRefusal
+from tests.server.site import Site
+from tests.stage.federation import Federation
+from tests.stage.server import Server
+from tests.unit.keys import encrypted
+
+_numbers = itertools.count(1)
+DONE = Outcome(RunStatus.COMPLETED)
+
+
+@pytest.fixture(scope="module")
+def federation(tmp_path_factory):
+    server = Server(tmp_path_factory.mktemp("server"))
+    server.start()
+    yield Federation(server)
+    server.stop()
+
+
+@pytest.fixture
+def sites(federation, tmp_path):
+    number = next(_numbers)
+    names = [f"Hospital {number}.{index}" for index in (1, 2)]
+    study = federation.collaboration(
+        f"Study {number}", [federation.organization(name) for name in names], encrypted=True
+    )
+    return [Site(study, account, tmp_path) for account in study.nodes]
+
+
+async def read(answer, status=200):
+    body = await answer.json()
+    assert answer.status == status, body
+    return body
+
+
+async def test_a_central_function_and_its_parts_from_task_to_result(sites):
+    centre, other = sites
+    async with centre.session() as ours, other.session() as theirs:
+        researcher = await asyncio.to_thread(centre.researcher)
+        task = await asyncio.to_thread(
+            researcher.send, "localhost/none:1", "central", "secret", to=[centre.organization]
+        )
+        (run,) = await ours.open_runs()
+        assert json.loads(await ours.take(run)) == {"method": "central", "args": ["secret"], "kwargs": {}}
+        async with centre.proxy(ours, await ours.algorithm_token(run)) as algorithm:
+            content = {"method": "part", "args": [], "kwargs": {}}
+            text = base64.b64encode(json.dumps(content).encode()).decode()
+            organizations = [{"id": site.organization.id, "input": text} for site in sites]
+            new = {"name": "part", "image": run.image, "collaboration_id": run.collaboration_id}
+            child = await read(await algorithm.post("/task", json={**new, "organizations": organizations}), 201)
+
+            for session, answer in ((ours, 1), (theirs, 2)):
+                (part,) = await session.open_runs(child["id"])
+                assert json.loads(await session.take(part)) == content
+                await session.deliver(part, DONE, json.dumps({"answer": answer}).encode(), "")
+
+            stored = centre.collaboration.federation.root.request("run", params={"task_id": child["id"]})["data"]
+            assert all(each["input"].count("$") == 2 for each in stored), "the server can't read them"
+            assert (await read(await algorithm.get(f"/task/{child['id']}/status")))["status"] == "completed"
+            page = await read(await algorithm.get("/result", params={"task_id": child["id"], "page": 1}))
+            answers = sorted(json.loads(base64.b64decode(each["result"]))["answer"] for each in page["data"])
+            assert answers == [1, 2]
+            one = await read(await algorithm.get(f"/result/{page['data'][0]['id']}"))
+            assert one["result"] == page["data"][0]["result"]
+        await ours.deliver(run, DONE, b'{"sum": 3}', "done")
+        assert (await asyncio.to_thread(task.wait)).result() == {"sum": 3}
+
+
+async def test_no_other_task_is_told_of_nor_with_a_forged_token(sites):
+    centre, _ = sites
+    async with centre.session() as session:
+        researcher = await asyncio.to_thread(centre.researcher)
+        for _ in range(2):
+            await asyncio.to_thread(researcher.send, "localhost/none:1", "nothing", to=[centre.organization])
+        mine, stranger = await session.open_runs()
+        await session.deliver(stranger, DONE, b'"private"', "")
+        token = await session.algorithm_token(mine)
+        async with centre.proxy(session, token) as algorithm:
+            for path in (
+                f"/result?task_id={stranger.task_id}",
+                f"/result/{stranger.id}",
+                f"/run/{stranger.id}",
+                f"/run?task_id={stranger.task_id}",
+                f"/task/{stranger.task_id}",
+            ):
+                assert "msg" in await read(await algorithm.get(path), 403)
+        head, claims, _ = token.split(".")
+        text = json.loads(base64.urlsafe_b64decode(claims + "=="))
+        text["sub"]["task_id"] = stranger.task_id
+        forged = base64.urlsafe_b64encode(json.dumps(text).encode()).decode().rstrip("=")
+        async with centre.proxy(session, f"{head}.{forged}.{token.split('.')[2]}") as algorithm:
+            answer = await algorithm.get(f"/result?task_id={stranger.task_id}")
+            assert answer.status == 422
+            assert "result" not in await answer.text()
+
+
+async def test_an_input_for_another_key_ends_the_run_with_what_to_do(sites, tmp_path):
+    centre, _ = sites
+    async with centre.session():
+        researcher = await asyncio.to_thread(centre.researcher)
+        await asyncio.to_thread(researcher.send, "localhost/none:1", "nothing", to=[centre.organization])
+        async with centre.session(encrypted(tmp_path, "new")) as session:
+            (run,) = await session.open_runs()
+            with pytest.raises(InputUnreadable, match=r"can't be decrypted by this node: .*node\.encryption\.private"):
+                await session.take(run)
+
+
+async def test_the_public_key_is_registered_and_replaced(sites, tmp_path, caplog):
+    centre, _ = sites
+    root = centre.collaboration.federation.root
+    async with centre.session():
+        assert centre.cryptor.matches(centre.public_key())
+    assert not [record for record in caplog.records if record.levelname == "CRITICAL"]
+    new = encrypted(tmp_path, "new")
+    async with centre.session(new):
+        assert new.matches(root.organization.get(centre.organization.id)["public_key"])
+    assert [record for record in caplog.records if record.levelname == "CRITICAL"]
+
+
+async def test_a_result_of_64_mib_and_an_empty_one_arrive_encrypted(sites):
+    centre, _ = sites
+    async with centre.session() as session:
+        researcher = await asyncio.to_thread(centre.researcher)
+        task = await asyncio.to_thread(researcher.send, "localhost/none:1", "nothing", to=[centre.organization])
+        (run,) = await session.open_runs()
+        large = json.dumps("x" * 2**26).encode()
+        await session.deliver(run, DONE, large, "")
+        assert len((await asyncio.to_thread(task.wait)).result()) == 2**26
+
+        await asyncio.to_thread(researcher.send, "localhost/none:1", "nothing", to=[centre.organization])
+        (run,) = await session.open_runs()
+        await session.deliver(run, Outcome(RunStatus.CRASHED), b"", "it crashed")
+        stored = centre.collaboration.federation.root.request(f"result/{run.id}")["result"]
+        assert (stored.count("$"), stored.rpartition("$")[2]) == (2, "")
+
+
+async def test_who_has_no_usable_public_key_gets_no_result_but_the_reason(sites):
+    centre, _ = sites
+    async with centre.session() as session:
+        researcher = await asyncio.to_thread(centre.researcher)
+        await asyncio.to_thread(researcher.send, "localhost/none:1", "nothing", to=[centre.organization])
+        (run,) = await session.open_runs()
+        path = f"/organization/{centre.organization.id}"
+        await session._rest.call("PATCH", path, body={"public_key": base64.b64encode(b"none").decode()})
+        with pytest.raises(ServerRefusal, match="has no public key there"):
+            await session.deliver(run, DONE, b"{}", "")
+        await session.deliver(run, Outcome(RunStatus.FAILED), b"", "why")
+        assert await session.find(run.id) is None
