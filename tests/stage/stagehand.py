@@ -32,6 +32,7 @@ class Stagehand:
         self._inside = f"{HOST_MOUNT}/{namespace}"
 
     def __enter__(self) -> "Stagehand":
+        # It makes files on the machine's own disk, which takes a hostPath. No node under test is ever in here.
         labels = {STAGE_LABEL: self._owner, "pod-security.kubernetes.io/enforce": "privileged"}
         namespace = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": self.namespace, "labels": labels}}
         self.kubectl.apply(namespace, self._pod())
