@@ -36,6 +36,9 @@ def run(
     templates: Annotated[
         Path | None, typer.Option(envvar="V6_NODE_TEMPLATES", help="Folder of the administrator's job templates.")
     ] = None,
+    registries: Annotated[
+        Path | None, typer.Option(envvar="V6_NODE_REGISTRIES", help="Folder of the registries' credentials.")
+    ] = None,
 ) -> None:
     """Be the node: take runs, execute them as Jobs, deliver their results, until told to stop."""
     # Everything that this process writes is for it and its group, the algorithms' group among them.
@@ -49,7 +52,7 @@ def run(
         if settings.kubernetes.protocol == "v4":
             api_key = read_api_key(secrets)
             logs.hide(api_key)
-        asyncio.run(run_node(settings, api_key, tasks, templates))
+        asyncio.run(run_node(settings, api_key, tasks, templates, registries))
     except* (ConfigError, LoginRefused, TemplateError, InvariantError) as group:
         refusals = _sentences(group)
     # Outside of the block: an exit from within would be shown as a traceback of everything that led to it.

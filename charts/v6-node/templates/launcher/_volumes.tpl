@@ -21,6 +21,12 @@
     items:
       - {key: api_key, path: api_key}
 {{- end }}
+{{- if and (include "v6-node.asksRegistries" .) (include "v6-node.algorithmPullSecrets" . | fromJsonArray) }}
+- name: registries
+  projected:
+    defaultMode: 0440
+    sources: {{ include "v6-node.loginSources" . }}
+{{- end }}
 - name: api-access
   projected:
     sources:
