@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from launcher import audit, logs
-from launcher.runs import Outcome, RequestedDatabase, RunStatus
+from launcher.runs import Outcome, Receipt, RequestedDatabase, RunStatus
 from tests.unit.test_taskfiles import IDENTITY, RUN
 
 POD = {
@@ -42,7 +42,7 @@ def written(known, pod=POD, end=None):
     audit.log.addHandler(handler)
     try:
         end = end or Outcome(RunStatus.COMPLETED)
-        audit.write(IDENTITY, 7, known, end, pod=pod, result_bytes=10, log_bytes=20)
+        audit.write(IDENTITY, 7, known, Receipt(end, 10, 20), pod=pod)
     finally:
         audit.log.removeHandler(handler)
     (line,) = lines
