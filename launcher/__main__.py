@@ -34,11 +34,15 @@ def run(
     config: Annotated[Path, typer.Option(envvar="V6_NODE_CONFIG", help="The node's configuration file.")],
     secrets: Annotated[Path, typer.Option(envvar="V6_NODE_SECRETS", help="Folder of the mounted Secret.")],
     tasks: Annotated[Path, typer.Option(envvar="V6_NODE_TASKS", help="Where the task volume is mounted.")],
+    *,
     private_key: Annotated[
         Path, typer.Option(envvar="V6_NODE_PRIVATE_KEY", help="The mounted private key, where there is encryption.")
     ] = MOUNTED_KEY,
     templates: Annotated[
         Path | None, typer.Option(envvar="V6_NODE_TEMPLATES", help="Folder of the administrator's job templates.")
+    ] = None,
+    registries: Annotated[
+        Path | None, typer.Option(envvar="V6_NODE_REGISTRIES", help="Folder of the registries' credentials.")
     ] = None,
 ) -> None:
     """Be the node: take runs, execute them as Jobs, deliver their results, until told to stop."""
@@ -54,7 +58,7 @@ def run(
             api_key = read_api_key(secrets)
             logs.hide(api_key)
         cryptor = encryption(settings.node.encryption.enabled, private_key)
-        asyncio.run(run_node(settings, api_key, cryptor, tasks, templates))
+        asyncio.run(run_node(settings, api_key, cryptor, tasks, overrides=templates, logins=registries))
     except* (ConfigError, LoginRefused, TemplateError, InvariantError) as group:
         refusals = _sentences(group)
     # Outside of the block: an exit from within would be shown as a traceback of everything that led to it.

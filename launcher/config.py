@@ -10,9 +10,12 @@ from pathlib import Path, PurePosixPath
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import AfterValidator, Field, ValidationError, field_validator, model_validator
 
+from launcher.policies import Policies
+from launcher.registryconfig import Registries
 from launcher.rules import WAIVABLE
+from launcher.section import Section
 
 LABEL = r"^[A-Za-z]([A-Za-z0-9_]*[A-Za-z0-9])?$"
 VARIABLE = re.compile(r"^[A-Za-z_][A-Za-z0-9_]*$")
@@ -24,12 +27,6 @@ SERVICES = frozenset({"sql", "omop", "sparql", "other"})
 
 class ConfigError(Exception):
     """The configuration can't be used; the message is one sentence per fault, naming the key."""
-
-
-class Section(BaseModel):
-    """A part of the configuration: unknown keys are refused, so that a typing error is not silence."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class Database(Section):
@@ -76,6 +73,7 @@ class NodeSection(Section):
     api_path: Annotated[str, Field(pattern=r"^(/[^/\s]+)*$")] = "/api"
     encryption: Encryption = Encryption()
     databases: tuple[Database, ...] = ()
+    policies: Policies = Policies()
     algorithm_env: dict[str, str] = {}
     share_config: bool = True
     share_algorithm_logs: bool = True
@@ -204,6 +202,7 @@ class Jobs(Section):
     """For which everything else is that keeps an algorithm from starting and may be repaired."""
     extraImages: tuple[str, ...] = ()
     runtimeClasses: tuple[str, ...] = ()
+    registries: Registries = Registries()
     waive: tuple[Annotated[str, AfterValidator(_waivable)], ...] = ()
     caps: Caps = Caps()
 

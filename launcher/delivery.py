@@ -13,7 +13,7 @@ from launcher.kubeapi import Tree
 from launcher.launch import Launch
 from launcher.logfollow import LogFollower
 from launcher.loghints import hint
-from launcher.runs import Outcome, Run, RunStatus
+from launcher.runs import Outcome, Receipt, Run, RunStatus
 from launcher.session import ServerRefusal, Session
 from launcher.taskfiles import OutputError, TaskFiles
 
@@ -77,27 +77,28 @@ class Delivery:
             end = end.with_more(await self._launch.moved(run, job))
         return Parcel(end, result, kept)
 
-    async def hand_over(self, run: Run, parcel: Parcel) -> bool:
-        """Deliver; returns whether the server took it as it was, log included.
+    async def hand_over(self, run: Run, parcel: Parcel) -> Receipt:
+        """Deliver; returns what the server has.
 
         Raises:
             ServerUnavailable: the server does not have it yet.
         """
         end, kept = parcel.end, parcel.kept
-        taken = True
         # Few long logs at a time are in memory; short ones wait for nobody.
         async with self._long_logs if kept and kept.size > _LONG_LOG else contextlib.nullcontext():
             try:
-                await self._session.deliver(run, end, parcel.result, await self._report(end, kept))
+                report = await self._report(end, kept)
+                receipt = Receipt(end, len(parcel.result), len(report.encode()))
+                await self._session.deliver(run, end, parcel.result, report)
             except ServerRefusal as refusal:
-                taken = False
                 end = replace(end, status=RunStatus.FAILED, sentence=_not_taken(refusal))
                 await self._session.deliver(run, end, b"", end.sentence)
+                receipt = Receipt(end, 0, len(end.sentence.encode()), whole=False)
         DELIVERED.labels(end.status.value).inc()
         facts = {"run": run.id, "task": run.task_id, "status": end.status.value, "bytes": len(parcel.result)}
         why = {"reason": end.sentence, "detail": end.detail}
         log.info("delivered", extra={"fields": facts | {name: text for name, text in why.items() if text}})
-        return taken
+        return receipt
 
     async def _report(self, end: Outcome, kept: KeptLog | None) -> str:
         """What the researcher reads as the run's log."""

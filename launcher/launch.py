@@ -5,6 +5,8 @@ from dataclasses import replace
 from typing import Any
 
 from launcher.algorithmenv import PROXY_HOST, data_path, environment, requested, secret_environment
+from launcher.approval import Approved
+from launcher.audit import annotation
 from launcher.cluster import CHECK_LABEL
 from launcher.config import Jobs, NodeConfig
 from launcher.destinations import Destinations
@@ -85,8 +87,8 @@ class Launch:
         self._destinations = destinations
         self._selecting = selecting
 
-    async def manifest(self, run: Run) -> dict[str, Any]:
-        """The checked manifest of a run's Job.
+    async def manifest(self, run: Run, approved: Approved) -> dict[str, Any]:
+        """The checked manifest of a run's Job, which runs what was approved.
 
         Raises:
             UnknownDatabase: the task asks for a database that the node does not have.
@@ -96,7 +98,15 @@ class Launch:
             ClusterUnavailable, ApiRefusal: the way to a database can't be opened.
             OSError: the proxy's name does not resolve.
         """
-        return self._render(self.context(run, await self._destinations.open(run)))
+        context = self.context(run, await self._destinations.open(run))
+        annotations = {**context.run.annotations, **annotation(run, approved.rule)}
+        return self._render(
+            replace(
+                context,
+                run=replace(context.run, annotations=annotations),
+                image=replace(context.image, ref=approved.ref),
+            )
+        )
 
     async def check_manifest(self, name: str, run: Run) -> dict[str, Any]:
         """The manifest of an isolation check: what an algorithm gets, by the same template and the same policies.

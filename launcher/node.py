@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 import aiohttp
 from prometheus_client import Gauge
 
+from launcher.approval import Approval
 from launcher.backoff import backoff
 from launcher.cluster import Cluster
 from launcher.config import Jobs, NodeConfig
@@ -23,6 +24,7 @@ from launcher.kubeapi import ApiRefusal, ClusterUnavailable, KubeApi
 from launcher.launch import NOBODY, Launch
 from launcher.networkpolicies import rules
 from launcher.reconciler import Reconciler
+from launcher.registry import Registry
 from launcher.rules import RULES
 from launcher.session import ServerRefusal, ServerUnavailable, Session
 from launcher.session.poc import PocSession
@@ -43,7 +45,13 @@ T = TypeVar("T")
 
 
 async def run_node(
-    config: NodeConfig, api_key: str, cryptor: Plain | Encrypted, tasks: Path, overrides: Path | None
+    config: NodeConfig,
+    api_key: str,
+    cryptor: Plain | Encrypted,
+    tasks: Path,
+    *,
+    overrides: Path | None,
+    logins: Path | None,
 ) -> None:
     """Be the node, until SIGTERM.
 
@@ -53,6 +61,7 @@ async def run_node(
         cryptor: reads inputs and encrypts results, where the protocol knows encryption.
         tasks: where the task volume is mounted.
         overrides: folder of the administrator's job templates, if there are any.
+        logins: folder of the registries' credentials, if there are any.
 
     Raises:
         LoginRefused: the server does not accept the node.
@@ -111,6 +120,9 @@ async def run_node(
                 files,
                 launch,
                 config.kubernetes.jobs,
+                approval=Approval(
+                    config.node.policies, session, Registry(http, config.kubernetes.jobs.registries, logins)
+                ),
                 share_logs=config.node.share_algorithm_logs,
                 may_start=lambda: gate.may_start,
             )

@@ -6,17 +6,19 @@ import time
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 
+from launcher import audit
 from launcher.algorithmenv import UnknownDatabase
+from launcher.approval import Approval, NotApproved
 from launcher.cluster import Cluster
 from launcher.config import Jobs
 from launcher.delivery import Delivery, Parcel
 from launcher.destinations import Unresolved
 from launcher.diagnosis import job_state, outcome
 from launcher.invariants import InvariantError
-from launcher.kubeapi import ApiRefusal, ClusterUnavailable
+from launcher.kubeapi import ApiRefusal, ClusterUnavailable, Tree
 from launcher.launch import Launch
 from launcher.logfollow import LogFollower
-from launcher.runs import JobState, Outcome, Run, RunStatus, ServerState, Step, decide
+from launcher.runs import JobState, Outcome, Receipt, Run, RunStatus, ServerState, Step, decide
 from launcher.session import InputUnreadable, ServerRefusal, ServerUnavailable, Session
 from launcher.taskfiles import TaskFiles
 from launcher.templates import TemplateError
@@ -40,6 +42,9 @@ class _Entry:
     killed_because: str = ""
     vigil: Vigil | None = None
     keep_log: bool = False
+    policy: str | None = None
+    job: Tree | None = None
+    pod: Tree | None = None
 
 
 class Reconciler:
@@ -51,6 +56,7 @@ class Reconciler:
         files: the task volume.
         launch: makes the Jobs' manifests.
         jobs: limits of what is passed on.
+        approval: decides what may run.
         share_logs: whether the algorithm's log goes to the server.
         may_start: whether runs may be started now; what runs already is looked after in any case.
     """
@@ -63,6 +69,7 @@ class Reconciler:
         launch: Launch,
         jobs: Jobs,
         *,
+        approval: Approval,
         share_logs: bool,
         may_start: Callable[[], bool],
     ) -> None:
@@ -70,6 +77,7 @@ class Reconciler:
         self._cluster = cluster
         self._files = files
         self._launch = launch
+        self._approval = approval
         self._jobs = jobs
         self._share_logs = share_logs
         self._may_start = may_start
@@ -205,14 +213,23 @@ class Reconciler:
             entry.server = ServerState.CLOSED
             return True
         try:
+            approved = await self._approval.of(run)
+            entry.policy = approved.rule
             token = await self._session.algorithm_token(run)
-            manifest = await self._launch.manifest(run)
+            manifest = await self._launch.manifest(run, approved)
             await asyncio.to_thread(self._files.prepare, run, content, token)
             if not self._may_start():  # any more: all this took a while
                 return False
             job = await self._cluster.create_job(manifest)
+        except NotApproved as refusal:
+            entry.policy, end = refusal.rule, refusal.outcome
         except (ServerRefusal, UnknownDatabase, Unresolved, TemplateError, InvariantError, ApiRefusal) as error:
-            return await self._deliver(run, entry, Parcel(Outcome(RunStatus.START_FAILED, _sentence(error))))
+            end = Outcome(RunStatus.START_FAILED, _sentence(error))
+        else:
+            return await self._launched(run, job)
+        return await self._deliver(run, entry, Parcel(end))
+
+    async def _launched(self, run: Run, job: Tree | None) -> bool:
         if job is None:  # there is one: have another look at it
             return await self._cluster.read_job(run.name) is not None
         self._files.note_launched(run, job["metadata"]["uid"])
@@ -272,15 +289,30 @@ class Reconciler:
         return await self._deliver(run, entry, Parcel(Outcome(RunStatus.KILLED, entry.killed_because), kept=kept))
 
     async def _deliver(self, run: Run, entry: _Entry, parcel: Parcel) -> bool:
-        entry.keep_log = not await self._delivery.hand_over(run, parcel)
+        receipt = await self._delivery.hand_over(run, parcel)
+        entry.keep_log = not receipt.whole
         entry.server = ServerState.CLOSED
+        self._audit(run.id, entry, receipt)
         return True
 
     async def _delete_job(self, run_id: int, entry: _Entry) -> None:
         if job := self._cluster.job(run_id):
+            pod = self._cluster.pod(run_id)
             if entry.run and entry.server is ServerState.OPEN:  # so that a launcher started anew knows why it is gone
                 await asyncio.to_thread(self._files.note_killed, entry.run, entry.killed_because)
+                entry.job, entry.pod = job, pod
+            elif not await asyncio.to_thread(self._files.audited, run_id):
+                # Closed by the server itself, or delivered by a launcher that ended at that very moment.
+                end = outcome(job, pod) or Outcome(RunStatus.KILLED, "The server had closed the run already.")
+                self._audit(run_id, entry, Receipt(end, None, None))
             await self._cluster.delete_job(job)
+
+    def _audit(self, run_id: int, entry: _Entry, receipt: Receipt) -> None:
+        # A killed run's Job is gone before the server is told.
+        job, pod = self._cluster.job(run_id) or entry.job, self._cluster.pod(run_id) or entry.pod
+        known = audit.of_job(job) if job else audit.of_run(entry.run, entry.policy) if entry.run else {}
+        audit.write(self._session.identity, run_id, known, receipt, pod=pod)
+        self._files.note_audited(run_id)
 
 
 def _sentence(error: Exception) -> str:

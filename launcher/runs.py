@@ -13,7 +13,18 @@ from vantage6.common.task_status import TaskStatus as RunStatus
 PREFIX = "v6-node.vantage6.ai"
 """Of every label and annotation that is this node's own."""
 
-__all__ = ["PREFIX", "JobState", "Outcome", "RequestedDatabase", "Run", "RunStatus", "ServerState", "Step", "decide"]
+__all__ = [
+    "PREFIX",
+    "JobState",
+    "Outcome",
+    "Receipt",
+    "RequestedDatabase",
+    "Run",
+    "RunStatus",
+    "ServerState",
+    "Step",
+    "decide",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +56,8 @@ class Run:
     output_directory: str | None = None
     blob_storage_used: bool = False
     """Whether input and result are in the server's blob store, and the run has only their ids."""
+    store_id: int | None = None
+    """The algorithm store that the image was chosen from, if it was."""
 
     @property
     def name(self) -> str:
@@ -71,6 +84,17 @@ class Outcome:
     def with_more(self, sentence: str) -> "Outcome":
         """The same with another sentence after its own."""
         return replace(self, sentence=f"{self.sentence} {sentence}".strip())
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """What the server has of an ended run; sizes in bytes, None where an earlier launcher handed it over."""
+
+    end: Outcome
+    result_bytes: int | None
+    log_bytes: int | None
+    whole: bool = True
+    """Whether the server took it as it was, log included."""
 
 
 class ServerState(Enum):

@@ -1,6 +1,7 @@
 """The task volume: the files of each run, and whose they are.
 
     runs/<run id>-<mark>/run.json    whose the directory is, and whether the run's Job was created
+    runs/<run id>-<mark>/audited     there once the audit has the run
     runs/<run id>-<mark>/data/       what the algorithm sees: input, token, output
     runs/<run id>-<mark>/log/        what it printed (launcher/keptlog.py); algorithms don't see it
     logs/<run id>-<mark>/            the same of ended runs, where the server did not get it
@@ -26,7 +27,7 @@ from launcher.session import Identity
 
 log = logging.getLogger(__name__)
 
-_RECORD = "run.json"
+_RECORD, _AUDITED = "run.json", "audited"
 _DIRECTORY_MODE, _FILE_MODE = 0o770, 0o660
 
 
@@ -104,6 +105,15 @@ class TaskFiles:
 
     def _write_record(self, run: Run, record: dict[str, Any]) -> None:
         replace_file(self.directory(run) / _RECORD, json.dumps(record).encode())
+
+    def note_audited(self, run_id: int) -> None:
+        """Record that the audit has the run."""
+        for directory, _ in self._own(f"{run_id}-*"):
+            (directory / _AUDITED).touch()
+
+    def audited(self, run_id: int) -> bool:
+        """Whether the audit has the run."""
+        return any((directory / _AUDITED).exists() for directory, _ in self._own(f"{run_id}-*"))
 
     def launched(self, run: Run) -> bool:
         """Whether the run's Job was created at some time."""

@@ -95,3 +95,12 @@ class Session(Protocol):
 
     async def deliver(self, run: Run, outcome: Outcome, result: bytes, log: str) -> None:
         """Hand over the result; returns once the server has it, or says that the run was closed already."""
+
+    async def organization_name(self, organization_id: int) -> str:
+        """The name of an organization of the collaboration."""
+
+    async def store_url(self, store_id: int) -> str:
+        """The address of an algorithm store."""
+
+    async def store_confirms(self, url: str, image: str) -> bool:
+        """Whether an algorithm store lists an image; `ServerUnavailable` if it does not answer."""

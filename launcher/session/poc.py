@@ -17,11 +17,13 @@ from socketio.exceptions import SocketIOError
 from launcher.backoff import backoff
 from launcher.config import NodeSection
 from launcher.runs import Outcome, Run, RunStatus
-from launcher.session import Identity, Listener
+from launcher.session import Identity, Listener, ServerRefusal
 from launcher.session.poc_commands import AnyCommand, KillCommand, Refused, ResultCommand, RunCommand, parse, recognised
 from launcher.session.poc_journal import Journal, Record
 
 log = logging.getLogger(__name__)
+
+NO_STORES = "the proof of concept's server knows no algorithm stores"
 
 # Nobody registers nodes. The journal is what makes a node itself, wherever its server moves.
 IDENTITY = Identity(server="poc", node_id=0, name="poc", organization_id=0, collaboration_id=0)
@@ -78,6 +80,15 @@ class PocSession:
     async def show_log(self, run: Run, text: str) -> bool:
         await self._reply(command="log", run_id=run.id, log=text)
         return True
+
+    async def organization_name(self, organization_id: int) -> str:
+        raise ServerRefusal(404, "the proof of concept's server knows no organizations")
+
+    async def store_url(self, store_id: int) -> str:
+        raise ServerRefusal(404, NO_STORES)
+
+    async def store_confirms(self, url: str, image: str) -> bool:
+        raise ServerRefusal(404, NO_STORES)
 
     async def deliver(self, run: Run, outcome: Outcome, result: bytes, log: str) -> None:
         async with self._writing:

@@ -171,16 +171,28 @@ class Rest:
                 raise ServerUnavailable(f"GET {path}: {error or type(error).__name__}") from error
         raise AssertionError("the second attempt returns or raises")
 
+    async def ask_store(self, url: str, image: str) -> bool:
+        """Whether an algorithm store, which knows nodes by their server's token, lists an image.
+
+        Raises:
+            ServerUnavailable: it does not answer, or its answer is none of an algorithm store's.
+        """
+        headers = {**self.headers, "Server-Url": self._api_url, "Client-Type": "node"}
+        request = {"params": {"image": image}, "headers": headers}
+        status, answer = await self._send("GET", "/algorithm", base=url.rstrip("/"), **request)
+        if status != 200 or not isinstance(answer, dict):
+            raise ServerUnavailable(f"the store at {url} answered {status}")
+        return bool(answer.get("data"))
+
     def _content(self, body: Mapping[str, str | int] | Streamed | None) -> dict[str, Any]:
         if isinstance(body, Streamed):
             return {"data": body.pieces(), "headers": self.headers | body.headers}
         return {"json": body, "headers": self.headers}
 
-    async def _send(self, method: str, path: str, **request: Any) -> tuple[int, Any]:
+    async def _send(self, method: str, path: str, *, base: str | None = None, **request: Any) -> tuple[int, Any]:
+        url = (self._api_url if base is None else base) + path
         try:
-            async with self._http.request(
-                method, self._api_url + path, timeout=TIMEOUT, allow_redirects=False, **request
-            ) as response:
+            async with self._http.request(method, url, timeout=TIMEOUT, allow_redirects=False, **request) as response:
                 if response.status >= 500 or response.status == 429:
                     raise ServerUnavailable(f"{method} {path} was answered {response.status}")
                 return response.status, await response.json(content_type=None) or {}

@@ -20,7 +20,7 @@ from launcher.runs import Outcome, Run, RunStatus
 from launcher.session import Identity, InputUnreadable, Listener, LoginRefused, ServerRefusal, ServerUnavailable
 from launcher.session.rest import Rest
 from launcher.session.resultbody import ResultBody, Streamed
-from launcher.session.v4_answers import page_count, parse_run
+from launcher.session.v4_answers import page_count, parse_run, shared_policies
 
 log = logging.getLogger(__name__)
 
@@ -166,6 +166,15 @@ class V4Session:
     async def algorithm_token(self, run: Run) -> str:
         answer = await self._rest.call("POST", "/token/container", body={"task_id": run.task_id, "image": run.image})
         return str(answer["container_token"])
+
+    async def organization_name(self, organization_id: int) -> str:
+        return str((await self._rest.call("GET", f"/organization/{organization_id}"))["name"])
+
+    async def store_url(self, store_id: int) -> str:
+        return str((await self._rest.call("GET", f"/algorithmstore/{store_id}"))["url"])
+
+    async def store_confirms(self, url: str, image: str) -> bool:
+        return await self._rest.ask_store(url, image)
 
     async def report_active(self, run: Run) -> None:
         if await self._patch(run, {"status": RunStatus.ACTIVE.value}) is not None:
@@ -347,7 +356,7 @@ class V4Session:
     def _shared_config(self) -> dict[str, Any]:
         return {
             "encryption": self._node.encryption.enabled,
-            "allowed_algorithms": "all",
+            **shared_policies(self._node.policies),
             "database_labels": [database.label for database in self._node.databases],
             "database_types": {f"db_type_{database.label}": database.type for database in self._node.databases},
         }

@@ -1,10 +1,11 @@
-"""What a vantage6 4.x server answers, as the node's own terms."""
+"""What a vantage6 4.x server answers, as the node's own terms; and what it is told in its own."""
 
 import json
 from typing import Any
 
 from yarl import URL
 
+from launcher.policies import Policies
 from launcher.runs import RequestedDatabase, Run
 
 
@@ -33,6 +34,7 @@ def parse_run(run: dict[str, Any]) -> Run:
         databases=tuple(_parse_database(entry) for entry in task.get("databases") or ()),
         assigned_at=run["assigned_at"],
         blob_storage_used=bool(run.get("blob_storage_used")),
+        store_id=(task.get("algorithm_store") or {}).get("id"),
     )
 
 
@@ -40,3 +42,13 @@ def _parse_database(entry: dict[str, Any]) -> RequestedDatabase:
     """The server keeps what the researcher gave besides the label as a JSON text."""
     parameters = json.loads(entry.get("parameters") or "{}")
     return RequestedDatabase(entry["label"], parameters)
+
+
+def shared_policies(policies: Policies) -> dict[str, Any]:
+    """What the server is told of the policies; by users and organizations it refuses tasks early."""
+    told: dict[str, Any] = {"allowed_algorithms": list(policies.allowed_algorithms) or "all"}
+    if policies.allowed_users:
+        told["allowed_users"] = [int(user) for user in policies.allowed_users]
+    if policies.allowed_organizations:
+        told["allowed_orgs"] = list(policies.allowed_organizations)
+    return told

@@ -122,6 +122,8 @@ def values_for(server: DummyServer, images: Mapping[str, Image], databases: list
     values = yaml.safe_load((POC / "values.yaml").read_text())
     values["node"] |= {"server_url": f"http://{host}", "port": port, "databases": databases}
     values["node"]["algorithm_env"] = {"OUTSIDE": INTERNET[0]}
+    # The images are in the cluster, and in no registry.
+    values["node"]["policies"] = {"require_algorithm_pull": False}
     return values | images_for(images)
 
 

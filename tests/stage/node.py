@@ -39,7 +39,15 @@ def values_for(
         node: further keys of the section `node`, such as `databases`.
     """
     return {
-        "node": {"api_key": account.api_key, "server_url": server_url, "port": port, "api_path": "/api", **node},
+        "node": {
+            "api_key": account.api_key,
+            "server_url": server_url,
+            "port": port,
+            "api_path": "/api",
+            # The images are in the cluster, and in no registry.
+            "policies": {"require_algorithm_pull": False},
+            **node,
+        },
         **images_for(images),
         "taskVolume": {"size": "1Gi"},
     }

@@ -9,6 +9,7 @@ from dataclasses import replace
 
 import pytest
 
+from launcher.approval import Approved, NotApproved
 from launcher.config import Jobs
 from launcher.kubeapi import ClusterUnavailable
 from launcher.launch import ownership
@@ -171,7 +172,8 @@ class FakeCluster(Side):
 
 
 class FakeLaunch:
-    async def manifest(self, run):
+    async def manifest(self, run, approved):
+        assert approved.ref == "image@sha256:1"
         return {"number": run.id, "annotations": ownership(IDENTITY, run)}
 
     async def moved(self, run, job):
@@ -180,6 +182,14 @@ class FakeLaunch:
     def is_ours(self, job, run):
         expected = ownership(IDENTITY, run)
         return all(job["metadata"]["annotations"].get(key) == value for key, value in expected.items())
+
+
+class FakeApproval(Side):
+    @call
+    async def of(self, run):
+        if run.image == "forbidden":
+            raise NotApproved(RunStatus.NOT_ALLOWED, "This node does not run it.", "allowed_algorithms")
+        return Approved("image@sha256:1", "allowed_users")
 
 
 def start(world):
@@ -192,6 +202,7 @@ def start(world):
         files,
         FakeLaunch(),
         world.jobs_settings,
+        approval=FakeApproval(world),
         share_logs=world.share_logs,
         may_start=lambda: world.may_start,
     )
@@ -241,13 +252,32 @@ async def test_a_life_without_trouble(tmp_path):
 
 
 @pytest.mark.parametrize("effect", [False, True], ids=["before", "after"])
-@pytest.mark.parametrize("number", range(1, 15))
-async def test_killed_at_any_call_each_run_is_executed_and_delivered_once(tmp_path, number, effect):
+@pytest.mark.parametrize("number", range(1, 17))
+async def test_killed_at_any_call_each_run_is_executed_and_delivered_once(tmp_path, number, effect, caplog):
     world = await whole_life(tmp_path, (number, effect))
     assert world.incarnation == 1, "the launcher was never killed: there are fewer calls than this"
     assert sorted(world.executions) == [7, 8]
     assert sorted(delivery[:2] for delivery in world.deliveries) == [(7, RunStatus.COMPLETED), (8, RunStatus.COMPLETED)]
     assert done(world), (world.jobs, left(world))
+    assert audited(caplog) == [(7, "completed"), (8, "completed")]
+
+
+def audited(caplog):
+    lines = [record.fields for record in caplog.records if record.name == "launcher.audit"]
+    return sorted((line["run"], line["status"]) for line in lines)
+
+
+async def test_what_the_policies_refuse_leaves_nothing_and_is_audited(tmp_path, caplog):
+    world = World(tmp_path, [replace(RUN, image="forbidden")])
+    start(world)
+    await live(world)
+    assert world.deliveries == [(7, RunStatus.NOT_ALLOWED, b"", "This node does not run it.")]
+    assert world.executions == []
+    assert not world.jobs
+    assert not list(tmp_path.iterdir())
+    (line,) = (record.fields for record in caplog.records if record.name == "launcher.audit")
+    assert line["policy"] == "allowed_algorithms"
+    assert (line["result_bytes"], line["log_bytes"]) == (0, len("This node does not run it."))
 
 
 async def test_an_outage_of_the_server_at_delivery_delays_it_and_nothing_else(tmp_path, monkeypatch):

@@ -62,5 +62,6 @@ def test_values_hold_the_server_the_key_and_the_image_in_its_parts() -> None:
         "server_url": "http://192.0.2.1",
         "port": 7601,
         "api_path": "/api",
+        "policies": {"require_algorithm_pull": False},
         "share_config": False,
     }

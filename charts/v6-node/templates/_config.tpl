@@ -2,7 +2,7 @@
 
 {{/* The `node` section, without its secrets. */}}
 {{- define "v6-node.nodeSection" -}}
-{{- $node := omit .Values.node "api_key" "whitelist" "ssh-tunnels" -}}
+{{- $node := omit .Values.node "api_key" "whitelist" "ssh-tunnels" "docker_registries" -}}
 {{- $databases := list -}}
 {{- range .Values.node.databases -}}
 {{- $databases = append $databases (pick . "label" "type" "claim" "nodeName" (ternary "label" "uri" (eq "true" (include "v6-node.isService" .)))) -}}
@@ -25,7 +25,7 @@ proxy:
   service: v6-node-proxy
   port: 80
 algorithmServiceAccount: v6-node-algorithm
-imagePullSecrets: {{ .Values.imagePullSecrets | default list | toJson }}
+imagePullSecrets: {{ include "v6-node.algorithmPullSecrets" . }}
 taskVolume:
   claim: {{ include "v6-node.taskClaim" . }}
 databases: {{ include "v6-node.databasePlaces" . }}

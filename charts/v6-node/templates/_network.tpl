@@ -32,6 +32,18 @@ to:
   {{- end }}
 {{- end }}
 
+{{/* Egress of the launcher to what the values give by addresses and ports. Takes a dict: to (in words), peers. */}}
+{{- define "v6-node.egressPeers" -}}
+# launcher --> {{ .to }}
+- ports:
+    {{- range .peers.ports }}
+    - {protocol: TCP, port: {{ int . }}}
+    {{- end }}
+  {{- with .peers.cidrs }}
+  {{- include "v6-node.toAddresses" . | nindent 2 }}
+  {{- end }}
+{{- end }}
+
 {{/* Egress to the cluster's DNS. Takes a dict: root, component. */}}
 {{- define "v6-node.egressDns" -}}
 {{- with .root.Values.network.dns -}}

@@ -24,6 +24,12 @@
 {{- with include "v6-node.keyVolume" . }}
 {{ . }}
 {{- end }}
+{{- if and (include "v6-node.asksRegistries" .) (include "v6-node.algorithmPullSecrets" . | fromJsonArray) }}
+- name: registries
+  projected:
+    defaultMode: 0440
+    sources: {{ include "v6-node.loginSources" . }}
+{{- end }}
 - name: api-access
   projected:
     sources:

@@ -1,0 +1,39 @@
+"""The page on the configuration file has every key of vantage6's, and agrees with the chart's schema."""
+
+import json
+import re
+from pathlib import Path
+
+from launcher.policies import Policies
+
+ROOT = Path(__file__).parents[2]
+PAGE = (ROOT / "docs" / "configuration.md").read_text()
+NODE = json.loads((ROOT / "charts" / "v6-node" / "values.schema.json").read_text())["properties"]["node"]["properties"]
+
+# What vantage6-node 4.15 reads (its documentation, and its code).
+VANTAGE6 = """
+api_key server_url port api_path task_dir databases encryption policies docker_registries algorithm_env
+algorithm_device_requests share_config share_algorithm_logs run_context_file node_extra_env node_extra_mounts
+node_extra_hosts images alpine vpn_subnet ssh-tunnels whitelist docker_services logging debug prometheus
+directories
+"""
+
+
+def rows():
+    found = re.findall(r"^\| (`.*?) \| (.*?) \|(.*)\|$", PAGE, re.MULTILINE)
+    return {key: (home, why) for keys, home, why in found for key in re.findall(r"`([^`]+)`", keys)}
+
+
+def test_every_key_has_a_home_or_a_refusal():
+    assert sorted(rows()) == sorted(VANTAGE6.split())
+
+
+def test_the_schema_takes_and_refuses_what_the_page_says():
+    assert {key for key, (home, _) in rows().items() if home != "refused"} == set(NODE)
+    for key, (home, why) in rows().items():
+        assert (f"`node.{key}`" in home) or (home == "refused" and why.strip()), key
+
+
+def test_the_keys_of_policies_and_logging_agree():
+    assert set(NODE["policies"]["properties"]) == set(Policies.model_fields)
+    assert set(NODE["logging"]["properties"]) == {"level"}
