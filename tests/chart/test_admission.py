@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from launcher.audit import ANNOTATION
 from launcher.cluster import CHECK_LABEL
 from launcher.launch import CHECK, NOBODY, ownership, run_labels
 from tests.chart.rendering import MINIMAL, NAMESPACE, merged, named, render
@@ -28,7 +29,7 @@ def test_the_labels_of_a_run_and_of_a_check() -> None:
 
 
 def test_the_annotations_of_a_run() -> None:
-    mine = f"k in {listed(list(ownership(NOBODY, CHECK)))} ||"
+    mine = f"k in {listed([*ownership(NOBODY, CHECK), ANNOTATION])} ||"
     assert mine in expression("a job's annotations")
     assert mine in expression("the pod's annotations")
 

@@ -52,9 +52,9 @@ spec:
 ["v6-node.vantage6.ai/run-id", "v6-node.vantage6.ai/task-id", "v6-node.vantage6.ai/organization-id", "v6-node.vantage6.ai/collaboration-id", "v6-node.vantage6.ai/check"]
 {{- end }}
 
-{{/* The annotations that say whose a Job is, as a JSON list. */}}
+{{/* The annotations that say whose a Job is, and for the audit what it runs, as a JSON list. */}}
 {{- define "v6-node.runAnnotations" -}}
-["v6-node.vantage6.ai/server", "v6-node.vantage6.ai/node-id", "v6-node.vantage6.ai/assigned-at"]
+["v6-node.vantage6.ai/server", "v6-node.vantage6.ai/node-id", "v6-node.vantage6.ai/assigned-at", "v6-node.vantage6.ai/audit"]
 {{- end }}
 
 {{/* The labels with our prefix that a pod may wear, as a JSON list. */}}
