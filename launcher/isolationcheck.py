@@ -96,7 +96,7 @@ def _is_open(row: Row, *, plugin_refuses: bool) -> bool | None:
         return True
     if observed == REFUSED:
         # What the launcher itself connects to does not refuse: there it was the plugin, and then elsewhere too.
-        return way.expected != OPEN and not plugin_refuses
+        return way.expected != OPEN and not (plugin_refuses or way.may_refuse)
     if observed == NO_ADDRESS:
         return False if ":" in row["target"] and way.expected != OPEN else None
     return False if observed in STOPPED else None

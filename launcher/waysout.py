@@ -28,6 +28,8 @@ class Way:
     expected: str = SHUT
     acceptable: bool = False
     """Whether a site may put up with it (`isolation.accept`): no way to the outside or to other pods ever is."""
+    may_refuse: bool = False
+    """Whether a refusal proves nothing: a Service without pods is refused before any policy is asked."""
     arranged: bool = False
     """Whether the target is made for a test, as the launcher can't find one by itself."""
 
@@ -59,7 +61,7 @@ WAYS = (
     Way("other-run", "tcp", "another run's pod", arranged=True),
     Way("other-namespace", "tcp", "a pod of another namespace", arranged=True),
     Way("other-node", "tcp", "the proxy of another vantage6 node", arranged=True),
-    Way("other-database", "tcp", "a database that the task did not ask for"),
+    Way("other-database", "tcp", "a database that the task did not ask for", may_refuse=True),
     Way("api-token", "file", "the token of a service account"),
     Way("variables", "variables", "variables that announce the cluster's Services"),
     Way("root-file-system", "write", "changing the image's files"),

@@ -84,6 +84,11 @@ def test_a_refusal_by_what_nobody_else_reached_is_a_way_out(way: str) -> None:
     assert judge(rows, rows, ()).passed
 
 
+def test_a_database_without_pods_behind_its_service_is_no_way_out() -> None:
+    rows = table(**{"other-database": "refused"})
+    assert judge(rows, rows, ()).passed
+
+
 def test_what_is_unexpected_fails_a_check_in_which_nobody_gets_out() -> None:
     rows = table()
     verdict = judge(rows, rows, (), ["The NetworkPolicy x is missing."])
