@@ -103,7 +103,7 @@ CAUSES: dict[str, tuple[Sent, str, str]] = {
     ),
     "the image's name is none": (
         lambda scene: scene.send(scene.small, "f", image="localhost/Not A Name"),
-        "non-existing Docker image", "no name of an image",
+        "non-existing Docker image", "is not the name of an image",
     ),
     "no machine matches `jobs.nodeSelector`": (
         lambda scene: scene.send(scene.picky, "sleep", 0),
