@@ -15,9 +15,9 @@ from ci.images import Image
 from tests.cluster import figures, versions
 from tests.cluster.servers import free_port, names, outside, postgres, there
 from tests.cluster.troupe import Troupe
-from tests.stage.federation import Federation
+from tests.stage.federation import Federation, Researcher
 from tests.stage.kube import STAGE_LABEL, Kubectl
-from tests.stage.node import owner_of_this_process, remove_orphans
+from tests.stage.node import Node, owner_of_this_process, remove_orphans
 from tests.stage.server import Server
 from tests.stage.stagehand import Stagehand
 
@@ -82,6 +82,17 @@ def troupe(
     yield troupe
     request.config.stash[TROUPES].remove(troupe)
     troupe.leave()
+
+
+@pytest.fixture(scope="module")
+def researcher(node: Node) -> Researcher:
+    """A researcher of the collaboration that the module's own `node` is in."""
+    return node.collaboration.researcher()
+
+
+@pytest.fixture(scope="session")
+def behave(images: dict[str, Image]) -> str:
+    return images["behave"].ref
 
 
 def pytest_configure(config: pytest.Config) -> None:

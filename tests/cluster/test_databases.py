@@ -41,11 +41,6 @@ def node(
     return node.start()
 
 
-@pytest.fixture(scope="module")
-def researcher(node: Node) -> Researcher:
-    return node.collaboration.researcher()
-
-
 @pytest.mark.parametrize("place", ["host", "claim"])
 @pytest.mark.parametrize("kind", KINDS)
 def test_an_algorithm_reads_a_file(researcher: Researcher, images: dict[str, Image], place: str, kind: str) -> None:

@@ -32,11 +32,6 @@ def node(troupe: Troupe) -> Node:
 
 
 @pytest.fixture(scope="module")
-def researcher(node: Node) -> Researcher:
-    return node.collaboration.researcher()
-
-
-@pytest.fixture(scope="module")
 def tasks(researcher: Researcher, images: dict[str, Image]) -> dict[str, Task]:
     """All of them at once."""
     return {kind: researcher.send(images["behave"].ref, "leave", kind) for kind in REFUSED}

@@ -6,7 +6,6 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from ci.images import Image
 from tests.cluster import figures
 from tests.cluster.troupe import Troupe
 from tests.stage.client import moment
@@ -22,16 +21,6 @@ def node(troupe: Troupe) -> Node:
     node = troupe.node(troupe.collaboration())
     node.values["jobs"] = {"waitForRepairSeconds": 20}
     return node.start()
-
-
-@pytest.fixture(scope="module")
-def researcher(node: Node) -> Researcher:
-    return node.collaboration.researcher()
-
-
-@pytest.fixture(scope="module")
-def behave(images: dict[str, Image]) -> str:
-    return images["behave"].ref
 
 
 def test_a_run_goes_from_pending_over_active_to_completed_and_brings_its_log(

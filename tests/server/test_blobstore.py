@@ -15,7 +15,6 @@ from launcher.encryption import Encrypted
 from launcher.runs import Outcome, RunStatus
 from launcher.session import InputUnreadable
 from tests.server.site import Site
-from tests.stage.federation import Federation
 from tests.stage.server import Server
 from tests.unit.keys import encrypted
 
@@ -24,10 +23,10 @@ DONE = Outcome(RunStatus.COMPLETED)
 
 
 @pytest.fixture(scope="module")
-def federation(tmp_path_factory):
+def server(tmp_path_factory):
     server = Server(tmp_path_factory.mktemp("server"), blobs=True)
     server.start()
-    yield Federation(server)
+    yield server
     server.stop()
 
 

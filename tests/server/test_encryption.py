@@ -13,20 +13,10 @@ import pytest
 from launcher.runs import Outcome, RunStatus
 from launcher.session import InputUnreadable, ServerRefusal
 from tests.server.site import Site
-from tests.stage.federation import Federation
-from tests.stage.server import Server
 from tests.unit.keys import encrypted
 
 _numbers = itertools.count(1)
 DONE = Outcome(RunStatus.COMPLETED)
-
-
-@pytest.fixture(scope="module")
-def federation(tmp_path_factory):
-    server = Server(tmp_path_factory.mktemp("server"))
-    server.start()
-    yield Federation(server)
-    server.stop()
 
 
 @pytest.fixture

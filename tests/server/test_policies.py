@@ -15,24 +15,9 @@ from launcher.registry import Registry
 from launcher.registryconfig import Registries
 from launcher.session.v4 import V4Session
 from tests.stage import StageError
-from tests.stage.federation import Federation
-from tests.stage.server import Server
 
 _numbers = itertools.count(1)
 IMAGE = "registry.example.org/average:1"
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory):
-    server = Server(tmp_path_factory.mktemp("server"))
-    server.start()
-    yield server
-    server.stop()
-
-
-@pytest.fixture(scope="module")
-def federation(server):
-    return Federation(server)
 
 
 @pytest.fixture

@@ -11,8 +11,6 @@ from launcher.config import NodeSection
 from launcher.runs import Outcome, RunStatus
 from launcher.session import LoginRefused
 from launcher.session.v4 import V4Session
-from tests.stage.federation import Federation
-from tests.stage.server import Server
 from tests.stage.waiting import wait_until
 
 _numbers = itertools.count(1)
@@ -32,19 +30,6 @@ class Heard:
 
     def killed(self, run_ids):
         self.kills.append(run_ids)
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory):
-    server = Server(tmp_path_factory.mktemp("server"))
-    server.start()
-    yield server
-    server.stop()
-
-
-@pytest.fixture(scope="module")
-def federation(server):
-    return Federation(server)
 
 
 @pytest.fixture

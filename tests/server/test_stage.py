@@ -6,7 +6,6 @@ import json
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -23,16 +22,7 @@ from tests.stage.waiting import wait_until
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    server = Server(tmp_path_factory.mktemp("server"))
-    server.start()
-    yield server
-    server.stop()
-
-
-@pytest.fixture(scope="module")
-def study(server: Server) -> Collaboration:
-    federation = Federation(server)
+def study(federation: Federation) -> Collaboration:
     names = ("Hospital North", "Hospital South")
     return federation.collaboration("Study", [federation.organization(name) for name in names])
 

@@ -5,7 +5,6 @@ from pathlib import Path
 
 import pytest
 
-from ci.images import Image
 from tests.cluster import figures
 from tests.cluster.troupe import Troupe
 from tests.stage.federation import Researcher
@@ -21,16 +20,6 @@ GRACE = 5.0
 @pytest.fixture(scope="module")
 def node(troupe: Troupe) -> Node:
     return troupe.node(troupe.collaboration()).start()
-
-
-@pytest.fixture(scope="module")
-def researcher(node: Node) -> Researcher:
-    return node.collaboration.researcher()
-
-
-@pytest.fixture(scope="module")
-def behave(images: dict[str, Image]) -> str:
-    return images["behave"].ref
 
 
 def kill(task: Task, node: Node, witness: Witness) -> tuple[float, float]:

@@ -5,7 +5,6 @@ import time
 import pytest
 import socketio
 
-from ci.images import Image
 from tests.cluster import figures
 from tests.cluster.troupe import Troupe
 from tests.stage.federation import Researcher
@@ -22,16 +21,6 @@ def node(troupe: Troupe) -> Node:
     node = troupe.node(troupe.collaboration())
     node.values["jobs"] = {"maxLogBytes": LIMIT}
     return node.start()
-
-
-@pytest.fixture(scope="module")
-def researcher(node: Node) -> Researcher:
-    return node.collaboration.researcher()
-
-
-@pytest.fixture(scope="module")
-def behave(images: dict[str, Image]) -> str:
-    return images["behave"].ref
 
 
 def test_a_log_is_seen_while_the_algorithm_runs_by_whoever_looks_and_whoever_listens(

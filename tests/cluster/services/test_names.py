@@ -40,11 +40,6 @@ def node(troupe: Troupe, hosts: dict[str, str]) -> Node:
     return troupe.node(troupe.collaboration(), databases=databases).start()
 
 
-@pytest.fixture(scope="module")
-def researcher(node: Node) -> Researcher:
-    return node.collaboration.researcher()
-
-
 def test_all_addresses_of_a_name_are_known_and_open(
     researcher: Researcher, images: dict[str, Image], hosts: dict[str, str], listening: str
 ) -> None:

@@ -98,11 +98,6 @@ def node(troupe: Troupe, bastion: Bastion, hidden_port: int) -> Node:
     return troupe.node(troupe.collaboration(), **values(bastion, hidden_port, bastion.host_key.public)).start()
 
 
-@pytest.fixture(scope="module")
-def researcher(node: Node) -> Researcher:
-    return node.collaboration.researcher()
-
-
 def is_open(node: Node) -> bool:
     (pod,) = node.pods("tunnel")
     return any(each["type"] == "Ready" and each["status"] == "True" for each in pod["status"].get("conditions", []))

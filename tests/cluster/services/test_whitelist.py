@@ -31,11 +31,6 @@ def node(troupe: Troupe, site: str) -> Node:
 
 
 @pytest.fixture(scope="module")
-def researcher(node: Node) -> Researcher:
-    return node.collaboration.researcher()
-
-
-@pytest.fixture(scope="module")
 def observed(
     node: Node, researcher: Researcher, images: dict[str, Image], site: str, other_site: str
 ) -> dict[tuple[str, int], str]:
