@@ -48,15 +48,17 @@ def _name_of(rule: object) -> str:
 
 def same(one: object, other: object) -> bool:
     """Equality of YAML values, in which 0 is not false and 1 is not true."""
-    return json.dumps(one, sort_keys=True) == json.dumps(other, sort_keys=True)
+    return (
+        one == other if isinstance(one, str) else json.dumps(one, sort_keys=True) == json.dumps(other, sort_keys=True)
+    )
 
 
 def shown(value: object) -> str:
     """A value in a sentence; lists and mappings are not spelt out, they may hold what is nobody's business."""
     if isinstance(value, dict | list):
         return ""
-    text = json.dumps(value, ensure_ascii=True)
-    return f": {text if len(text) <= 80 else text[:77] + '…'}"
+    written = json.dumps(value, ensure_ascii=True)
+    return f": {written if len(written) <= 80 else written[:77] + '…'}"
 
 
 def refused(path: str, value: object, why: str, remedy: str, rule: str = "") -> Violation:
@@ -66,11 +68,10 @@ def refused(path: str, value: object, why: str, remedy: str, rule: str = "") -> 
 
 def exactly(expected: object, why: str, remedy: str | None = None) -> Rule:
     """The value is `expected` and nothing else."""
-    advice = remedy or f"set it to {json.dumps(expected)}"
 
     def rule(path: str, value: object) -> Iterator[Violation]:
         if not same(value, expected):
-            yield refused(path, value, why, advice)
+            yield refused(path, value, why, remedy or f"set it to {json.dumps(expected)}")
 
     return rule
 
@@ -80,7 +81,7 @@ def one_of(options: tuple[str, ...], why: str, otherwise: str = "remove it from 
     advice = f"use {' or '.join(options)}" if options else otherwise
 
     def rule(path: str, value: object) -> Iterator[Violation]:
-        if not isinstance(value, str) or value not in options:
+        if value not in options:
             yield refused(path, value, why, advice)
 
     return rule
@@ -121,8 +122,6 @@ def quantity(most: str | float | None = None, bound: str = "", otherwise: str = 
 
     def rule(path: str, value: object) -> Iterator[Violation]:
         try:
-            if isinstance(value, bool) or not isinstance(value, str | int | float):
-                raise ValueError
             amount = _amount(value)
         except ValueError:
             yield refused(path, value, "it must be a quantity", "write it like 500m, 2 or 4Gi", SHAPE)
@@ -135,9 +134,9 @@ def quantity(most: str | float | None = None, bound: str = "", otherwise: str = 
     return rule
 
 
-def _amount(text: str | float) -> Decimal:
-    amount = Decimal(parse_quantity(text))  # type: ignore[no-untyped-call]
-    if not amount.is_finite():
+def _amount(value: object) -> Decimal:
+    amount = Decimal(parse_quantity(value))  # type: ignore[no-untyped-call]
+    if isinstance(value, bool) or not amount.is_finite():
         raise ValueError
     return amount
 

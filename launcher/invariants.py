@@ -37,7 +37,8 @@ POD_FAILURE_POLICY = {
 EXECUTED_ONCE = "a run is executed once"
 REASON_STAYS = "nothing is executed twice, and the reason of a failure stays on the Job"
 ONE_JOB = "a template makes exactly one batch/v1 Job"
-LABELS, ANNOTATIONS = "jobs.podLabels", "jobs.podAnnotations"
+LABELS = "jobs.podLabels"
+ANNOTATIONS = "jobs.podAnnotations"
 
 Selecting = Callable[[Mapping[str, str]], set[str]]
 """Names the NetworkPolicies of the namespace that select a pod with given labels."""

@@ -124,9 +124,7 @@ def _priority(profile: Profile) -> Rule:
             yield refused(path, value, "it is for what the cluster lives on", "use a PriorityClass of your own")
         else:
             advice = f"set it to {named}" if named else "remove it from the template, or set it there"
-            yield from exactly(named or None, "jobs.priorityClassName in the chart's values says it", advice)(
-                path, value
-            )
+            yield from exactly(named, "jobs.priorityClassName in the chart's values says it", advice)(path, value)
 
     return rule
 

@@ -27,6 +27,7 @@ ACTING_ANNOTATIONS = (
     "iam.amazonaws.com/role",
 )
 ACTING_LABELS = ("azure.workload.identity/use", "sidecar.istio.io/inject", "team")
+REGISTRY_URI = {"name": "v6-node-database-registry", "key": "REGISTRY_DATABASE_URI"}
 OTHER_TOKEN = {"name": "t", "projected": {"sources": [{"serviceAccountToken": {"path": "t"}}]}}
 COMPANION = {
     "name": "companion",
@@ -286,6 +287,38 @@ CASES: list[tuple[str, object, str]] = [
     (f"{POD}.containers", [], "containers must have one container named algorithm"),
     (f"{POD}.containers.+", COMPANION, r"containers\[1\].image: .*jobs.extraImages in the chart's values lists"),
     (f"{POD}.initContainers", [COMPANION], r"initContainers\[0\].image: .*jobs.extraImages in the chart's values"),
+    # What nobody but the table of its reason knows.
+    (f"{POD}.volumes.+", {"name": "i", "image": {"reference": "x"}}, "image is not allowed .*approved image"),
+    (f"{POD}.setHostnameAsFQDN", True, "setHostnameAsFQDN: true .*cluster's DNS"),
+    (f"{POD}.readinessGates", [{"conditionType": "a"}], "readinessGates is not allowed .*waits for"),
+    (f"{POD}.schedulingGates", [{"name": "a.org/b"}], "schedulingGates is not allowed .*open the gate"),
+    (f"{POD}.resources", {"limits": {"memory": "1Ti"}}, "spec.resources is not allowed .*each container"),
+    (f"{POD}.priority", 2000001000, "priority: 2000001000 .*PriorityClass says it"),
+    (f"{POD}.nodeName", "n" * 100, "n… is not allowed (it bypasses"),
+    (f"{POD}.securityContext.fsGroupChangePolicy", "Always", "fsGroupChangePolicy: .*databases' files"),
+    (f"{POD}.securityContext.windowsOptions", {"hostProcess": True}, "windowsOptions is not allowed .*on Linux"),
+    (f"{BOX}.readinessProbe", {"tcpSocket": {"host": "x", "port": 1}}, "readinessProbe is not allowed .*would connect"),
+    (f"{BOX}.startupProbe", {"tcpSocket": {"host": "x", "port": 1}}, "startupProbe is not allowed .*would connect"),
+    (f"{BOX}.tty", True, "tty: true .*nobody talks"),
+    (f"{BOX}.restartPolicy", "Always", "restartPolicy: .*executed once"),
+    (f"{BOX}.restartPolicyRules", [{"action": "Restart"}], "restartPolicyRules is not allowed .*executed once"),
+    (f"{BOX}.resources.requests", {"cpu": 1}, "requests.memory is missing"),
+    # Another type than a table expects.
+    (f"{POD}.securityContext", [], "securityContext is not allowed .*must be a mapping"),
+    ("metadata.labels", [], "metadata.labels is not allowed .*must be a mapping"),
+    ("metadata.ownerReferences", "x", "metadata.ownerReferences is not allowed .*leave exactly one"),
+    (f"{POD}.activeDeadlineSeconds", "soon", 'activeDeadlineSeconds: "soon"'),
+    (f"{POD}.activeDeadlineSeconds", 1.5, "activeDeadlineSeconds: 1.5"),
+    (f"{POD}.volumes.+", "x", r'volumes\[\d\]: "x" is not allowed .*must be a mapping'),
+    (f"{POD}.volumes.1.persistentVolumeClaim", "x", 'persistentVolumeClaim: "x" is not allowed .*must be a mapping'),
+    (f"{BOX}.env.0", "x", r"env\[0\] is not allowed .*write name and value"),
+    (f"{BOX}.env.0", {"value": "a"}, r"env\[0\] is not allowed .*write name and value"),
+    (
+        f"{BOX}.env.+",
+        {"name": "REGISTRY_DATABASE_URI", "value": "x", "valueFrom": {"secretKeyRef": REGISTRY_URI}},
+        "valueFrom is not allowed .*none from Secrets",
+    ),
+    (f"{BOX}.volumeMounts.1.subPath", "jobs/5", "volumeMounts lacks the run's directory"),
     # Text where Kubernetes wants text, and the few words that it knows.
     *((f"{POD}.{name}", 1, f"{name}: 1 is not allowed .*must be text") for name in POD_TEXTS),
     *((f"{BOX}.{name}", "", f'{name}: "" is not allowed .*must be text') for name in BOX_TEXTS),
@@ -306,6 +339,51 @@ CASES: list[tuple[str, object, str]] = [
     (f"{BOX}.env.0", {"name": 1, "value": "a"}, r"env\[0\] is not allowed .*write name and value"),
     (f"{BOX}.env.0", {"name": "A", "value": "a", "more": 1}, r"env\[0\] is not allowed .*write name and value"),
     (f"{BOX}.env.0", {"name": "A", "value": 1}, r"env\[0\].value is not allowed .*'A' is not text"),
+]
+
+# What a template may say.
+FAIR_CASES: list[tuple[str, object]] = [
+    ("spec.completionMode", "NonIndexed"),
+    ("spec.suspend", False),
+    (f"{POD}.affinity", {"nodeAffinity": {}}),
+    (f"{POD}.topologySpreadConstraints", []),
+    (f"{POD}.preemptionPolicy", "Never"),
+    (f"{POD}.schedulerName", "default-scheduler"),
+    (f"{POD}.hostNetwork", False),
+    (f"{POD}.hostPID", False),
+    (f"{POD}.hostIPC", False),
+    (f"{POD}.hostUsers", False),
+    (f"{POD}.shareProcessNamespace", False),
+    (f"{POD}.nodeSelector", {"disk": "fast"}),
+    (f"{POD}.tolerations", [{"operator": "Exists"}]),
+    (f"{POD}.terminationGracePeriodSeconds", 0),
+    (f"{POD}.securityContext.supplementalGroupsPolicy", "Strict"),
+    (f"{POD}.securityContext.seccompProfile", {"type": "Localhost", "localhostProfile": "profiles/a.json"}),
+    (f"{POD}.securityContext.appArmorProfile", {"type": "RuntimeDefault"}),
+    (f"{POD}.securityContext.seLinuxOptions", {"level": "s0:c1,c2"}),
+    *(
+        (f"{POD}.securityContext.seLinuxOptions", {"type": kind})
+        for kind in ("container_t", "container_init_t", "container_kvm_t")
+    ),
+    (f"{POD}.volumes.+", {"name": "shm", "emptyDir": {"medium": "Memory", "sizeLimit": "1Gi"}}),
+    (f"{POD}.volumes.+", {"name": "more", "emptyDir": {"medium": "", "sizeLimit": 1}}),
+    (f"{BOX}.volumeMounts.+", {"name": "tmp", "mountPath": "/var/tmp"}),
+    *((f"{BOX}.volumeMounts.3.recursiveReadOnly", word) for word in ("Disabled", "IfPossible", "Enabled")),
+    (f"{BOX}.command", ["python", "main.py"]),
+    (f"{BOX}.args", ["--fast"]),
+    (f"{BOX}.workingDir", "/tmp"),
+    (f"{BOX}.terminationMessagePath", "/dev/termination-log"),
+    (f"{BOX}.terminationMessagePolicy", "FallbackToLogsOnError"),
+    (f"{BOX}.resources.limits.cpu", 2),
+    (f"{BOX}.resources.limits.<ephemeral-storage>", "1Gi"),
+    (f"{BOX}.env.+", {"name": "OMP_NUM_THREADS", "value": "2"}),
+    (f"{BOX}.env.+", {"name": "EMPTY"}),
+    (f"{BOX}.securityContext.privileged", False),
+    (f"{BOX}.securityContext.runAsNonRoot", True),
+    (f"{BOX}.securityContext.runAsUser", 65532),
+    (f"{BOX}.securityContext.runAsGroup", 65532),
+    (f"{BOX}.securityContext.seccompProfile", {"type": "RuntimeDefault"}),
+    (f"{BOX}.securityContext.appArmorProfile", {"type": "Localhost", "localhostProfile": "a"}),
 ]
 
 # Caps on a job that has a limit for everything.

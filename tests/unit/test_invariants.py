@@ -10,7 +10,7 @@ import pytest
 from launcher.invariants import InvariantError, check, violations
 from launcher.jobcontext import Context, DatabaseMount
 from launcher.rules import RULES
-from tests.unit.broken_rules import BOX, CASES, POD, changed, nothing_selects, rendered
+from tests.unit.broken_rules import BOX, CASES, FAIR_CASES, POD, changed, nothing_selects, rendered
 from tests.unit.example_context import context, profile
 
 
@@ -52,23 +52,7 @@ def test_a_broken_rule_is_refused_with_its_sentence(path: str, value: object, sa
     assert re.search(pattern, refusal(changed(path, value)))
 
 
-@pytest.mark.parametrize(
-    ("path", "value"),
-    [
-        (f"{POD}.affinity", {"nodeAffinity": {}}),
-        (f"{BOX}.terminationMessagePath", "/dev/termination-log"),
-        (f"{POD}.hostNetwork", False),
-        (f"{POD}.hostUsers", False),
-        (f"{POD}.securityContext.seccompProfile", {"type": "Localhost", "localhostProfile": "profiles/a.json"}),
-        (f"{POD}.securityContext.seLinuxOptions", {"level": "s0:c1,c2"}),
-        (f"{POD}.volumes.+", {"name": "shm", "emptyDir": {"medium": "Memory", "sizeLimit": "1Gi"}}),
-        (f"{BOX}.volumeMounts.+", {"name": "tmp", "mountPath": "/var/tmp"}),
-        (f"{BOX}.command", ["python", "main.py"]),
-        (f"{BOX}.resources.limits.cpu", 2),
-        (f"{BOX}.env.+", {"name": "OMP_NUM_THREADS", "value": "2"}),
-        (f"{BOX}.env.+", {"name": "EMPTY"}),
-    ],
-)
+@pytest.mark.parametrize(("path", "value"), FAIR_CASES)
 def test_what_a_template_may_change_is_let_through(path: str, value: object) -> None:
     assert violations(changed(path, value), context(), nothing_selects) == []
 

@@ -160,13 +160,13 @@ def test_labels_that_a_policy_selects_together_are_refused() -> None:
 WAIVER_OF = [
     (r"\.volumes.*/projected|automount|serviceAccount|enableServiceLinks|/KUBERNETES_|env\.4\.name", "api-access"),
     (r"\.image$|imagePullPolicy|ephemeralContainers|containers\.\+|initContainers", "images"),
-    (r"runAs|supplementalGroups$|fsGroup", "user"),
+    (r"runAs[A-Z]\w*$|supplementalGroups$|fsGroup", "user"),
     (r"\.volumes.*/hostPath|\.host[A-Z]+\w*$|shareProcess|securityContext|ports|Probe|lifecycle", "pod-security"),
     (r"runtimeClassName", "pod-security"),
     (r"\.resources|resourceClaims|priority", "resources"),
     (r"volume|\.env|imagePullSecrets|terminationMessagePath", "mounts"),
     (r"activeDeadlineSeconds", "deadline"),
-    (r"nodeName|somethingNew|stdin", "fields"),
+    (r"nodeName|somethingNew|stdin|tty|Gates", "fields"),
 ]
 
 
