@@ -68,7 +68,11 @@ def environment(config: NodeConfig, run: Run) -> dict[str, str]:
     for database, wanted in requested(node, run):
         plain |= _database_variables(database, wanted, layout)
     plain |= node.algorithm_env
-    return {name: encode(value) for name, value in plain.items()}
+    encoded = {name: encode(value) for name, value in plain.items()}
+    if node.run_context_file and "RUN_CONTEXT_FILE" not in plain:
+        # The one that vantage6 leaves as it is: for algorithms without vantage6's own tools.
+        encoded["RUN_CONTEXT_FILE"] = f"{data}/run_context.json"
+    return encoded
 
 
 def secret_environment(config: NodeConfig, run: Run) -> dict[str, SecretKey]:

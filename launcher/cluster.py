@@ -78,6 +78,10 @@ class Cluster:
         """The Jobs of all runs."""
         return list(self._jobs.seen.values())
 
+    def count_running(self) -> int:
+        """How many algorithms run now."""
+        return sum((job.get("status") or {}).get("ready", 0) for job in self.jobs)
+
     @property
     def run_ids(self) -> list[int]:
         """The runs that have a Job."""
@@ -168,19 +172,19 @@ class Cluster:
         self._policies.keep(await self._api.call("PATCH", path, query, wanted, content_type=APPLY))
 
     async def create_check(self, manifest: Tree) -> Tree:
-        """Create the Job of an isolation check."""
+        """Create the Job of a check."""
         return await self._api.call("POST", self._jobs_path, body=manifest)
 
     async def look_at_check(self, name: str) -> tuple[Tree, Tree | None]:
-        """The Job of an isolation check and its pod, asked of the API server now."""
+        """The Job of a check and its pod, asked of the API server now."""
         job = await self._api.call("GET", f"{self._jobs_path}/{name}")
         query = {"labelSelector": f"{CHECK_LABEL},batch.kubernetes.io/job-name={name}"}
         pods = (await self._api.call("GET", f"{self._core}/pods", query))["items"]
         return job, pods[0] if pods else None
 
-    async def delete_checks(self) -> None:
-        """Delete the Jobs of all isolation checks."""
-        for job in (await self._api.call("GET", self._jobs_path, {"labelSelector": CHECK_LABEL}))["items"]:
+    async def delete_checks(self, kind: str) -> None:
+        """Delete the Jobs of all checks of a kind."""
+        for job in (await self._api.call("GET", self._jobs_path, {"labelSelector": f"{CHECK_LABEL}={kind}"}))["items"]:
             await self.delete_job(job)
 
     async def announce(self, pod: str, *, good: bool, reason: str, message: str) -> None:

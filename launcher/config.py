@@ -19,6 +19,8 @@ from launcher.section import Section
 
 LABEL = r"^[A-Za-z]([A-Za-z0-9_]*[A-Za-z0-9])?$"
 VARIABLE = re.compile(r"^[A-Za-z_][A-Za-z0-9_]*$")
+SERVER = re.compile(r"^https?://([^]/\s:@?#\[]+|\[[0-9a-fA-F:]+\])\Z")
+API_PATH = re.compile(r"^(/[^/\s?#]+)*\Z")
 UUID = re.compile(r"^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$")
 
 SUFFIXES = {"csv": ".csv", "parquet": ".parquet", "excel": ".xlsx", "folder": ""}
@@ -65,18 +67,27 @@ class Logging(Section):
     level: Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"] = "INFO"
 
 
+class Prometheus(Section):
+    """Whether the server gets the node's load, for its own metrics."""
+
+    enabled: bool = False
+    report_interval_seconds: Annotated[int, Field(ge=5)] = 45
+
+
 class NodeSection(Section):
     """The vantage6 node configuration, without its secrets."""
 
-    server_url: Annotated[str, Field(pattern=r"^https?://[^/\s:]+$|^https?://\[[0-9a-fA-F:]+\]$")]
+    server_url: str
     port: Annotated[int, Field(ge=1, le=65535)] | None = 443
-    api_path: Annotated[str, Field(pattern=r"^(/[^/\s]+)*$")] = "/api"
+    api_path: str = "/api"
     encryption: Encryption = Encryption()
     databases: tuple[Database, ...] = ()
     policies: Policies = Policies()
     algorithm_env: dict[str, str] = {}
     share_config: bool = True
     share_algorithm_logs: bool = True
+    run_context_file: bool = False
+    prometheus: Prometheus = Prometheus()
     logging: Logging = Logging()
 
     @property
@@ -88,6 +99,23 @@ class NodeSection(Section):
     def api_url(self) -> str:
         """The base of the server's REST calls, without a trailing slash."""
         return self.server + self.api_path
+
+    @field_validator("server_url")
+    @classmethod
+    def _scheme_and_host(cls, value: str) -> str:
+        if not SERVER.match(value):
+            raise ValueError(
+                "it is not just http:// or https:// and a host; leave out the port (node.port has it), "
+                "the path (node.api_path has it) and a slash at the end"
+            )
+        return value
+
+    @field_validator("api_path")
+    @classmethod
+    def _path(cls, value: str) -> str:
+        if not API_PATH.match(value):
+            raise ValueError("it is no path like /api; begin it with a slash, end it without one, or leave it empty")
+        return value
 
     @field_validator("algorithm_env")
     @classmethod
@@ -207,6 +235,15 @@ class Jobs(Section):
     caps: Caps = Caps()
 
 
+class ServerAccess(Section):
+    """How the vantage6 server is reached, beyond its address."""
+
+    transport: Literal["polling", "websocket"] = "polling"
+    """What carries socket.io: HTTP long polling, which passes wherever HTTP does, or a websocket."""
+    ca: str | None = None
+    """File with authorities (PEM) that the server's certificate may be signed by, besides those of the system."""
+
+
 class EgressService(Section):
     """The Service of the egress proxy, through which algorithms reach whitelisted destinations."""
 
@@ -248,6 +285,7 @@ class KubernetesSection(Section):
     protocol: Literal["v4", "poc"] = "v4"
     """What the server speaks: that of vantage6 4.x, or that of the proof of concept."""
     proxy: ProxyService
+    server: ServerAccess = ServerAccess()
     algorithmServiceAccount: str
     imagePullSecrets: tuple[str, ...] = ()
     taskVolume: TaskVolume

@@ -17,8 +17,9 @@ from typing import Any
 from prometheus_client import Gauge
 
 from launcher.backoff import backoff
+from launcher.checkjobs import NotRunnable
 from launcher.config import IsolationSection
-from launcher.isolationcheck import NotRunnable, Verdict
+from launcher.isolationcheck import Verdict
 
 log = logging.getLogger(__name__)
 

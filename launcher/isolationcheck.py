@@ -1,23 +1,21 @@
 """One check of the isolation: the diagnostics algorithm, run like any other, tries every way out."""
 
-import asyncio
 import json
 import logging
-import secrets
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from launcher.checkjobs import CheckJobs, NotRunnable
 from launcher.cluster import Cluster
 from launcher.config import NodeConfig
 from launcher.destinations import Destinations
-from launcher.diagnosis import job_state, outcome
 from launcher.invariants import InvariantError
-from launcher.kubeapi import ApiRefusal, ClusterUnavailable, KubeApi, Tree
+from launcher.kubeapi import ApiRefusal, ClusterUnavailable, KubeApi
 from launcher.launch import CHECK, CHECK_GRANTED, Launch
 from launcher.networkpolicies import unexpected
-from launcher.runs import JobState, Run
+from launcher.runs import Run
 from launcher.surroundings import NoControl, surroundings, try_controls
 from launcher.taskfiles import OutputError, TaskFiles
 from launcher.templates import TemplateError
@@ -36,9 +34,6 @@ NONE, ALL = "none", "all"
 """Which of the node's databases an algorithm is let through to."""
 _SHORTEST = 2.0
 _TIMES_CONTROL = 10
-_PATIENCE = 120.0
-_LOOK_EVERY = 0.2
-_MOST_BYTES = 2**20
 
 Row = dict[str, Any]
 
@@ -58,10 +53,6 @@ class Verdict:
     """Ways of which nothing is known, as the site has no target for them."""
     breached: bool = False
     """Whether an algorithm got out on a way that it must not."""
-
-
-class NotRunnable(Exception):  # noqa: N818
-    """The check could not be carried out, so nothing is known of the isolation."""
 
 
 def judge(asked: list[Row], rows: list[Row], accept: tuple[str, ...], unexpected: Sequence[str] = ()) -> Verdict:
@@ -138,7 +129,7 @@ class IsolationCheck:
         self._config = config
         self._api = api
         self._cluster = cluster
-        self._files = files
+        self._jobs = CheckJobs(cluster, files, launch, "isolation")
         self._launch = launch
         self._destinations = destinations
 
@@ -180,8 +171,7 @@ class IsolationCheck:
         Raises:
             ClusterUnavailable, ApiRefusal, OSError: something is left.
         """
-        await self._cluster.delete_checks()
-        await asyncio.to_thread(self._files.remove, CHECK.id)
+        await self._jobs.clean_up([CHECK.id])
 
     async def _try(self, trials: dict[str, tuple[Run, list[Row]]]) -> list[Row]:
         """Have all trials carried out at once; their rows say which databases they were let through to."""
@@ -189,47 +179,13 @@ class IsolationCheck:
         start = time.monotonic()
         rows = []
         try:
-            jobs = [await self._start(run, asked) for run, asked in trials.values()]
+            jobs = [await self._jobs.start(run, "probe", asked) for run, asked in trials.values()]
             for job, (databases, (run, _)) in zip(jobs, trials.items(), strict=True):
-                await self._ended(job)
-                answer = await asyncio.to_thread(self._files.read_output, run, _MOST_BYTES)
-                rows += [{**row, "databases": databases} for row in _rows(answer)]
+                rows += [{**row, "databases": databases} for row in _rows(await self._jobs.answer(job, run))]
         finally:
             await self.clean_up()
         log.debug("isolation tried", extra={"fields": {"seconds": round(time.monotonic() - start, 1)}})
         return rows
-
-    async def _start(self, run: Run, asked: list[Row]) -> str:
-        """The name of the Job that carries out these probes."""
-        task = {"method": "probe", "args": [asked], "kwargs": {}}
-        await asyncio.to_thread(self._files.prepare, run, json.dumps(task).encode(), "")
-        manifest = await self._launch.check_manifest(f"isolation-check-{secrets.token_hex(4)}", run)
-        job = await self._cluster.create_check(manifest)
-        return str(job["metadata"]["name"])
-
-    async def _ended(self, name: str) -> None:
-        """Wait for the algorithm's end.
-
-        Raises:
-            NotRunnable: it failed, or did not end in time.
-        """
-        pod: Tree | None = None
-        job: Tree = {"metadata": {}}
-        try:
-            async with asyncio.timeout(_PATIENCE):
-                while True:
-                    job, pod = await self._cluster.look_at_check(name)
-                    if job_state(job, pod) is JobState.FINISHED:
-                        break
-                    await asyncio.sleep(_LOOK_EVERY)
-        except TimeoutError:
-            waits = ((pod or {}).get("status", {}).get("conditions") or [{}])[0].get("message", "")
-            raise NotRunnable(
-                f"The diagnostics algorithm did not end within {_PATIENCE:.0f} seconds. {waits}".strip()
-            ) from None
-        end = outcome(job, pod)
-        if end and end.failed:
-            raise NotRunnable(f"The diagnostics algorithm failed. {end.sentence}")
 
 
 def _but_databases(asked: list[Row], here: Surroundings) -> list[Row]:

@@ -26,6 +26,7 @@ from launcher.jobcontext import (
     TaskFacts,
 )
 from launcher.layout import LAYOUTS
+from launcher.runcontext import NAME, run_context
 from launcher.runs import PREFIX, RequestedDatabase, Run
 from launcher.session import Identity
 from launcher.taskfiles import TaskFiles
@@ -108,14 +109,15 @@ class Launch:
             )
         )
 
-    async def check_manifest(self, name: str, run: Run) -> dict[str, Any]:
-        """The manifest of an isolation check: what an algorithm gets, by the same template and the same policies.
+    async def check_manifest(self, name: str, run: Run, kind: str) -> dict[str, Any]:
+        """The manifest of a check: what an algorithm gets, by the same template and the same policies.
 
-        It carries no run id, so nobody takes it for a run, and no database's files or credentials.
+        It carries no run id, so nobody takes it for a run.
 
         Args:
             name: of the Job.
-            run: `CHECK` or `CHECK_GRANTED`, of which the files are.
+            run: `CHECK`, `CHECK_GRANTED`, or a run like it that asks for databases in files.
+            kind: what is checked, for the Job's label.
 
         Raises:
             TemplateError, InvariantError, OSError: as for a run.
@@ -126,7 +128,7 @@ class Launch:
         return self._render(
             replace(
                 context,
-                run=RunFacts(run.id, name, {CHECK_LABEL: "isolation"}, ownership(self._identity, run)),
+                run=RunFacts(run.id, name, {CHECK_LABEL: kind}, ownership(self._identity, run)),
                 image=replace(context.image, ref=image.ref, pull_policy=image.pullPolicy),
                 isolation=replace(context.isolation, labels={**context.isolation.labels, **granted}),
             )
@@ -155,6 +157,16 @@ class Launch:
     async def moved(self, run: Run, job: Mapping[str, Any]) -> str:
         """A sentence on hosts that moved away from a run's algorithm while it ran, or nothing."""
         return await self._destinations.moved(run, job)
+
+    def further_files(self, run: Run, content: bytes) -> dict[str, bytes]:
+        """What a run finds beside its input, by name.
+
+        Raises:
+            NoRunContext, UnknownDatabase: the run can't be described.
+        """
+        if not self._config.node.run_context_file:
+            return {}
+        return {NAME: run_context(self._config, self._identity, run, content)}
 
     def is_ours(self, job: Mapping[str, Any], run: Run | None) -> bool:
         """Whether a Job belongs to this server's and node's run (of that time of assignment, where it is known)."""

@@ -10,22 +10,26 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import aiohttp
-from prometheus_client import Gauge
 
 from launcher.approval import Approval
 from launcher.backoff import backoff
+from launcher.checkjobs import CheckJobs, NotRunnable
 from launcher.cluster import Cluster
 from launcher.config import Jobs, NodeConfig
+from launcher.connection import Connection
+from launcher.databasecheck import DatabaseCheck
 from launcher.destinations import Destinations
 from launcher.encryption import Encrypted, Plain
 from launcher.gate import Gate
-from launcher.isolationcheck import IsolationCheck, NotRunnable
+from launcher.isolationcheck import IsolationCheck
 from launcher.kubeapi import ApiRefusal, ClusterUnavailable, KubeApi
 from launcher.launch import NOBODY, Launch
+from launcher.machineload import report_load
 from launcher.networkpolicies import rules
 from launcher.reconciler import Reconciler
 from launcher.registry import Registry
 from launcher.rules import RULES
+from launcher.serverconnection import http_session
 from launcher.session import ServerRefusal, ServerUnavailable, Session
 from launcher.session.poc import PocSession
 from launcher.session.v4 import V4Session
@@ -38,8 +42,6 @@ log = logging.getLogger(__name__)
 SHIPPED_TEMPLATES = Path(__file__).parent.parent / "templates" / "jobs"
 _PATIENCE = 20.0  # seconds for the steps that are under way at the end; the pod has 30
 _SWEEP_EVERY = 3600.0
-
-ONLINE = Gauge("v6_node_online", "Whether the vantage6 server sees this node online.")
 
 T = TypeVar("T")
 
@@ -67,17 +69,13 @@ async def run_node(
         LoginRefused: the server does not accept the node.
         TemplateError, InvariantError: a job template is broken.
     """
-    main = asyncio.current_task()
-    assert main is not None
-    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, main.cancel)
-    status = Status()
-    status.waived = config.kubernetes.jobs.waive
-    for name in status.waived:
-        log.warning("jobs.waive gives up a rule for jobs", extra={"fields": {"rule": name, "says": RULES[name]}})
+    _stop_on_sigterm()
+    status = Status(connection := Connection())
+    status.waived = _say_what_is_waived(config)
     await status.serve()
     api = KubeApi()
     try:
-        async with aiohttp.ClientSession() as http, asyncio.TaskGroup() as background:
+        async with http_session(config.kubernetes.server) as http, asyncio.TaskGroup() as background:
             cluster = Cluster(api, config.kubernetes.namespace)
             background.create_task(cluster.watch())
             await cluster.first_look()
@@ -97,8 +95,8 @@ async def run_node(
             launch_for(TaskFiles(tasks, NOBODY), NOBODY).rehearse()
             status.waits_for = None
 
-            session = _session(http, config, api_key, cryptor, tasks)
-            ONLINE.set_function(lambda: session.online)
+            background.create_task(connection.announce(partial(_announce_connection, cluster)))
+            session = _session(http, config, api_key, cryptor, tasks=tasks, connection=connection)
             await _patiently(session.open)
             status.identity = session.identity
             files = TaskFiles(tasks, session.identity)
@@ -128,9 +126,12 @@ async def run_node(
             )
             cluster.on_change = reconciler.changed
             cluster.on_policy_change = lambda policy: None if check.own_doing(policy) else gate.policies_changed()
+            databases = status.databases = _database_check(config, CheckJobs(cluster, files, launch, "databases"))
+            await _patiently(databases.clean_up)
             _obey(gate, reconciler, kill=config.kubernetes.isolation.onFailure == "kill")
             reconciler.recover()
             background.create_task(gate.keep())
+            background.create_task(_tell_of_itself(config, session, cluster, gate, databases))
             background.create_task(_sweep(files, reconciler, config.kubernetes.jobs))
             try:
                 await _be_online_while_isolated(session, gate, reconciler)
@@ -150,12 +151,49 @@ def _obey(gate: Gate, reconciler: Reconciler, *, kill: bool) -> None:
         gate.on_breach = lambda: reconciler.killed(None, "The node ended it: its isolation does not hold.")
 
 
+def _stop_on_sigterm() -> None:
+    main = asyncio.current_task()
+    assert main is not None
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, main.cancel)
+
+
+def _say_what_is_waived(config: NodeConfig) -> tuple[str, ...]:
+    for name in config.kubernetes.jobs.waive:
+        log.warning("jobs.waive gives up a rule for jobs", extra={"fields": {"rule": name, "says": RULES[name]}})
+    return config.kubernetes.jobs.waive
+
+
+def _database_check(config: NodeConfig, jobs: CheckJobs) -> DatabaseCheck:
+    return DatabaseCheck(config.node, jobs, config.kubernetes.isolation.recheckEvery)
+
+
+async def _tell_of_itself(
+    config: NodeConfig, session: Session, cluster: Cluster, gate: Gate, databases: DatabaseCheck
+) -> None:
+    """Find out and share the columns of csv files, and how busy the machine is where that is wanted, for ever."""
+    if not isinstance(session, V4Session):
+        return
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(databases.keep(gate.opened, session.share_columns))
+        if config.node.prometheus.enabled:
+            every = config.node.prometheus.report_interval_seconds
+            tasks.create_task(report_load(every, cluster.count_running, session.share_load))
+
+
 def _session(
-    http: aiohttp.ClientSession, config: NodeConfig, api_key: str, cryptor: Plain | Encrypted, tasks: Path
+    http: aiohttp.ClientSession,
+    config: NodeConfig,
+    api_key: str,
+    cryptor: Plain | Encrypted,
+    *,
+    tasks: Path,
+    connection: Connection,
 ) -> Session:
     if config.kubernetes.protocol == "poc":
-        return PocSession(http, config.node, tasks)
-    return V4Session(http, config.node, api_key, cryptor)
+        return PocSession(http, config.node, tasks, connection)
+    return V4Session(
+        http, config.node, api_key, cryptor, transport=config.kubernetes.server.transport, connection=connection
+    )
 
 
 async def _be_online_while_isolated(session: Session, gate: Gate, reconciler: Reconciler) -> None:
@@ -198,12 +236,18 @@ async def what_a_pass_is_valid_for(
 
 async def _announce(cluster: Cluster, good: bool, reason: str) -> None:
     sentence = "The isolation of algorithms was checked and holds." if good else reason
+    await _record(cluster, good, "IsolationHolds" if good else "IsolationFailed", sentence)
+
+
+async def _announce_connection(cluster: Cluster, online: bool, reason: str) -> None:
+    sentence = "The vantage6 server sees this node online." if online else reason
+    await _record(cluster, online, "Online" if online else "Offline", sentence)
+
+
+async def _record(cluster: Cluster, good: bool, reason: str, message: str) -> None:
     try:
         await cluster.announce(
-            os.environ.get("POD_NAME", "v6-node-launcher-0"),
-            good=good,
-            reason="IsolationHolds" if good else "IsolationFailed",
-            message=sentence,
+            os.environ.get("POD_NAME", "v6-node-launcher-0"), good=good, reason=reason, message=message
         )
     except (ClusterUnavailable, ApiRefusal) as error:
         log.warning("an Event can't be recorded", extra={"fields": {"reason": str(error)}})

@@ -18,8 +18,9 @@ from launcher.invariants import InvariantError
 from launcher.kubeapi import ApiRefusal, ClusterUnavailable, Tree
 from launcher.launch import Launch
 from launcher.logfollow import LogFollower
+from launcher.runcontext import NoRunContext
 from launcher.runs import JobState, Outcome, Receipt, Run, RunStatus, ServerState, Step, decide
-from launcher.session import InputUnreadable, ServerRefusal, ServerUnavailable, Session
+from launcher.session import InputUnreadable, LoginRefused, ServerRefusal, ServerUnavailable, Session
 from launcher.taskfiles import TaskFiles
 from launcher.templates import TemplateError
 from launcher.vigil import Vigil
@@ -27,6 +28,8 @@ from launcher.waiting import waiting
 from launcher.workqueue import WorkQueue
 
 log = logging.getLogger(__name__)
+
+NO_MANIFEST = (TemplateError, InvariantError)
 
 VANISHED = "The algorithm's Job was removed from the cluster before it ended; send the task again."
 
@@ -92,7 +95,8 @@ class Reconciler:
             Step.REPORT_VANISHED: self._report_vanished,
             Step.REPORT_KILLED: self._report_killed,
         }
-        self._queue = WorkQueue(self._work, (ServerUnavailable, ClusterUnavailable, ServerRefusal, OSError))
+        passing = (ServerUnavailable, ClusterUnavailable, ServerRefusal, LoginRefused, OSError)
+        self._queue = WorkQueue(self._work, passing)
 
     # What makes a run be looked at
 
@@ -217,13 +221,14 @@ class Reconciler:
             entry.policy = approved.rule
             token = await self._session.algorithm_token(run)
             manifest = await self._launch.manifest(run, approved)
-            await asyncio.to_thread(self._files.prepare, run, content, token)
+            further = self._launch.further_files(run, content)
+            await asyncio.to_thread(self._files.prepare, run, content, token, further)
             if not self._may_start():  # any more: all this took a while
                 return False
             job = await self._cluster.create_job(manifest)
         except NotApproved as refusal:
             entry.policy, end = refusal.rule, refusal.outcome
-        except (ServerRefusal, UnknownDatabase, Unresolved, TemplateError, InvariantError, ApiRefusal) as error:
+        except (ServerRefusal, UnknownDatabase, NoRunContext, Unresolved, *NO_MANIFEST, ApiRefusal) as error:
             end = Outcome(RunStatus.START_FAILED, _sentence(error))
         else:
             return await self._launched(run, job)

@@ -1,14 +1,17 @@
 """What is asked of the launcher: is it alive, ready, online, what did it deliver, and are its algorithms isolated."""
 
+from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
+from launcher.connection import Connection
 from launcher.session import Identity
 
 if TYPE_CHECKING:  # the gate's check itself needs the port below
+    from launcher.databasecheck import DatabaseCheck
     from launcher.gate import Gate
 
 PORT = 8081
@@ -20,13 +23,16 @@ class Status:
     Ready is not online: an outage of the server is not a fault of this pod. `v6_node_online` in the metrics tells.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
         self.waits_for: str | None = "the API server"
         """What the node still waits for; None when it is ready."""
         self.gate: Gate | None = None
         """The gate, as soon as there is one."""
         self.identity: Identity | None = None
         """Who this node is at the server, as soon as the server said so."""
+        self.databases: DatabaseCheck | None = None
+        """What is known of the file databases, as soon as something can be."""
         self.waived: tuple[str, ...] = ()
         """The rules for jobs that the site gave up."""
         app = web.Application()
@@ -36,6 +42,9 @@ class Status:
                 web.get("/readyz", self._readyz),
                 web.get("/metrics", self._metrics),
                 web.get("/identity", self._identity),
+                web.get("/connection", self._show_connection),
+                web.get("/databases", self._show_databases),
+                web.post("/databases", self._look_at_databases),
                 web.get("/isolation", self._isolation),
                 web.post("/isolation", self._check_isolation),
             ]
@@ -73,6 +82,18 @@ class Status:
                 "collaboration_id": identity.collaboration_id,
             }
         )
+
+    async def _show_connection(self, _: web.Request) -> web.Response:
+        return web.json_response(self._connection.table())
+
+    async def _show_databases(self, _: web.Request) -> web.Response:
+        found = self.databases.findings if self.databases else []
+        return web.json_response([asdict(each) for each in found])
+
+    async def _look_at_databases(self, request: web.Request) -> web.Response:
+        if self.databases and self.gate and self.gate.is_open:
+            await self.databases.look()
+        return await self._show_databases(request)
 
     async def _isolation(self, _: web.Request) -> web.Response:
         if self.gate is None:

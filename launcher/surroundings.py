@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 from launcher.config import NodeConfig
 from launcher.destinations import LookUp, is_address, look_up
 from launcher.kubeapi import KubeApi
+from launcher.serverconnection import first_hop
 from launcher.status import PORT
 from launcher.waysout import Surroundings
 
@@ -26,13 +27,13 @@ async def surroundings(config: NodeConfig, api: KubeApi, look_up: LookUp = look_
 
     Raises:
         ClusterUnavailable: the API server does not answer.
-        OSError: the vantage6 server's name does not resolve.
+        OSError: the name of the vantage6 server, or of the HTTP proxy before it, does not resolve.
     """
-    server = urlsplit(config.node.server)
-    port = server.port or (443 if server.scheme == "https" else 80)
+    # Behind an HTTP proxy that one is the way to the server, and the site's DNS may not even know the server's name.
+    host, port = first_hop(config.node.server)
     return Surroundings(
         proxy_port=config.kubernetes.proxy.port,
-        server=tuple((address, port) for address in await look_up(server.hostname or "")),
+        server=tuple((address, port) for address in await look_up(host)),
         api_service=_pair(os.environ.get("KUBERNETES_SERVICE_HOST"), os.environ.get("KUBERNETES_SERVICE_PORT")),
         api_address=await _api_addresses(api),
         nameservers=nameservers(await asyncio.to_thread(_RESOLVER.read_text)),

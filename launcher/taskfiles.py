@@ -18,7 +18,7 @@ import os
 import shutil
 import stat
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +27,7 @@ from launcher.session import Identity
 
 log = logging.getLogger(__name__)
 
+NOTHING: Mapping[str, bytes] = {}
 _RECORD, _AUDITED = "run.json", "audited"
 _DIRECTORY_MODE, _FILE_MODE = 0o770, 0o660
 
@@ -67,8 +68,8 @@ class TaskFiles:
         text = json.dumps([self._owner["server"], self._owner["node_id"], number, when])
         return hashlib.sha256(text.encode()).hexdigest()[:8]
 
-    def prepare(self, run: Run, content: bytes, token: str) -> None:
-        """Make the run's directory, with its input and token and an empty output.
+    def prepare(self, run: Run, content: bytes, token: str, further: Mapping[str, bytes] = NOTHING) -> None:
+        """Make the run's directory, with its input and token, an empty output, and further files by name.
 
         Raises:
             OSError: the volume is full or can't be written.
@@ -82,7 +83,7 @@ class TaskFiles:
         if run.output_directory:
             make_directory(self._root / run.output_directory)
         self._record(run, job_uid=None)
-        for name, text in (("input", content), ("token", token.encode()), ("output", b"")):
+        for name, text in {**further, "input": content, "token": token.encode(), "output": b""}.items():
             _write(data / name, text)
 
     def note_launched(self, run: Run, job_uid: str) -> None:

@@ -12,7 +12,7 @@ from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 
 from launcher import logs
-from launcher.config import ConfigError, NodeConfig
+from launcher.config import ConfigError, NodeConfig, ServerAccess
 from launcher.encryption import MOUNTED_KEY, Encrypted, Plain, encryption
 from proxy.app import application, status_application
 from proxy.forward import Forwarder
@@ -38,16 +38,21 @@ def main() -> int:
         return 1
     logs.configure(config.node.logging.level)
     logging.getLogger("aiohttp.server").addFilter(_is_no_garbage)
-    asyncio.run(serve(config.node.api_url, os.environ.get("V6_NODE_LAUNCHER", "http://v6-node-launcher:8081"), cryptor))
+    launcher = os.environ.get("V6_NODE_LAUNCHER", "http://v6-node-launcher:8081")
+    try:
+        asyncio.run(serve(config.node.api_url, launcher, cryptor, config.kubernetes.server))
+    except ConfigError as error:
+        log.critical("configuration refused", extra={"fields": {"reason": str(error)}})
+        return 1
     return 0
 
 
-async def serve(api_url: str, launcher: str, cryptor: Plain | Encrypted) -> None:
+async def serve(api_url: str, launcher: str, cryptor: Plain | Encrypted, access: ServerAccess) -> None:
     """Serve algorithms and probes until SIGTERM or SIGINT; then finish what is under way."""
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    async with Forwarder(api_url) as forwarder:
+    async with Forwarder(api_url, access=access) as forwarder:
         algorithms = await _listen(application(forwarder, Whose(launcher), cryptor), PORT)
         probes = await _listen(status_application(), STATUS_PORT)
         log.info("ready", extra={"fields": {"server": api_url, "port": PORT}})

@@ -13,12 +13,15 @@ import aiohttp
 from aiohttp import hdrs, web
 from yarl import URL
 
+from launcher.config import ServerAccess
 from launcher.encryption import Translation, Undecryptable
+from launcher.serverconnection import http_session
 from proxy.blobs import translated
 from proxy.refusal import Refusal
 
 log = logging.getLogger(__name__)
 
+DIRECTLY = ServerAccess()
 MAX_BODY_BYTES = 2**30
 CHUNK_BYTES = 2**18
 HELD_BYTES = 2**20  # of a translated answer: until then a fault in it is an answer of its own
@@ -72,17 +75,20 @@ async def _limited(chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
 class Forwarder:
     """The connection to the server. It has no credentials: every request goes with the algorithm's own token."""
 
-    def __init__(self, api_url: str, retry_delays: Sequence[float] = RETRY_DELAYS) -> None:
-        """Forward to the API at `api_url`, which has no slash at its end."""
+    def __init__(
+        self, api_url: str, retry_delays: Sequence[float] = RETRY_DELAYS, access: ServerAccess = DIRECTLY
+    ) -> None:
+        """Forward to the API at `api_url`, which has no slash at its end; `access` says how to get there."""
         self._api_url = api_url
+        self._access = access
         self._retry_delays = retry_delays
         self._asking = asyncio.Semaphore(_ASKED_AT_ONCE)
 
     async def __aenter__(self) -> Self:
-        self._reading = _session(aiohttp.TCPConnector(limit=0))
+        self._reading = _session(self._access, limit=0)
         # A request that must not be sent twice gets a connection of its own: one that was kept open may be closed by
         # the server at that very moment, and then nobody knows whether it has arrived.
-        self._writing = _session(aiohttp.TCPConnector(limit=0, force_close=True))
+        self._writing = _session(self._access, limit=0, force_close=True)
         return self
 
     async def __aexit__(
@@ -171,8 +177,9 @@ class Forwarder:
         raise AssertionError("the last attempt returns or raises")
 
 
-def _session(connector: aiohttp.TCPConnector) -> aiohttp.ClientSession:
-    return aiohttp.ClientSession(
+def _session(access: ServerAccess, **connector: Any) -> aiohttp.ClientSession:
+    return http_session(
+        access,
         connector=connector,
         timeout=_TIMEOUT,
         auto_decompress=False,

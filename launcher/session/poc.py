@@ -16,6 +16,7 @@ from socketio.exceptions import SocketIOError
 
 from launcher.backoff import backoff
 from launcher.config import NodeSection
+from launcher.connection import Connection
 from launcher.runs import Outcome, Run, RunStatus
 from launcher.session import Identity, Listener, ServerRefusal
 from launcher.session.poc_commands import AnyCommand, KillCommand, Refused, ResultCommand, RunCommand, parse, recognised
@@ -38,12 +39,16 @@ class PocSession:
         http: carries socket.io; closed by whoever made it.
         node: the node's configuration.
         tasks: where the task volume is mounted.
+        connection: told whether the node is online.
     """
 
     identity = IDENTITY
     _listener: Listener
 
-    def __init__(self, http: aiohttp.ClientSession, node: NodeSection, tasks: Path) -> None:
+    def __init__(
+        self, http: aiohttp.ClientSession, node: NodeSection, tasks: Path, connection: Connection | None = None
+    ) -> None:
+        self._connection = connection or Connection()
         self._node = node
         self._journal = Journal(tasks)
         self._writing = asyncio.Lock()
@@ -128,15 +133,17 @@ class PocSession:
                 await self._socket.call("node_connection_request", "", timeout=_PATIENCE)
                 self._known = True
                 log.info("online", extra={"fields": {"node": IDENTITY.name, "server": self._node.server}})
+                self._connection.came()
                 listener.open_runs(await asyncio.to_thread(self._open_runs))
                 await self._ended.wait()
                 failures = 0
-                log.warning("offline: the connection ended")
+                self._connection.failed("The connection to the server ended.")
             except (SocketIOError, OSError) as error:
                 failures += 1
-                log.warning("not online", extra={"fields": {"reason": str(error) or type(error).__name__}})
+                self._connection.failed(f"No connection to {self._node.server}: {error or type(error).__name__}.")
             finally:
                 self._known = False
+                self._connection.left(self._connection.reason or "The node went offline by itself.")
                 await self._socket.disconnect()
             await asyncio.sleep(backoff(failures))
 

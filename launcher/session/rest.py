@@ -2,8 +2,8 @@
 
 import asyncio
 import logging
-from collections.abc import Mapping
-from datetime import UTC, datetime
+import time
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import aiohttp
@@ -30,14 +30,23 @@ class Rest:
         http: carries the connections; closed by whoever made it.
         api_url: base of the server's REST API.
         api_key: the node's key.
+        on_failure: told why the server does not serve the node at log-in, in a sentence.
     """
 
-    def __init__(self, http: aiohttp.ClientSession, api_url: str, api_key: str) -> None:
+    def __init__(
+        self,
+        http: aiohttp.ClientSession,
+        api_url: str,
+        api_key: str,
+        on_failure: Callable[[str], None] = lambda _: None,
+    ) -> None:
         self._http = http
         self._api_url = api_url
         self._api_key = api_key
         self._access = ""
         self._refresh = ""
+        self._on_failure = on_failure
+        self._good_until = 0.0
         self._renewal = asyncio.Lock()
 
     @property
@@ -62,11 +71,9 @@ class Rest:
                 return await self._login()
             except ServerUnavailable as error:
                 failures += 1
-                log.warning(
-                    "the server at %s does not serve this node; if this lasts, check node.server_url, node.port, "
-                    "node.api_path and network.server",
-                    self._api_url,
-                    extra={"fields": {"reason": str(error)}},
+                self._on_failure(
+                    f"The server at {self._api_url} does not serve this node ({error}); if this lasts, check "
+                    "node.server_url, node.port, node.api_path and network."
                 )
                 await asyncio.sleep(backoff(failures))
 
@@ -85,9 +92,15 @@ class Rest:
         self._access, self._refresh = answer["access_token"], answer["refresh_token"]
         for token in (self._access, self._refresh):
             logs.hide(token)
+        # By the server's clock alone: this machine's may be wrong by more than a token is valid.
+        lifetime = float(self.claims["exp"]) - float(self.claims["iat"])
+        self._good_until = time.monotonic() + lifetime
 
     async def renew(self, stale: str | None = None) -> None:
         """Get a new access token, by the refresh token or, where that fails, by logging in.
+
+        The server also names a `refresh_url`. It holds the address that the server believes to have, which behind a
+        reverse proxy is another one: the refresh token goes nowhere but to the address that was configured.
 
         Args:
             stale: the token that failed; if it was renewed in the meantime, nothing is done.
@@ -103,13 +116,20 @@ class Rest:
                 await self._login()
 
     async def keep_fresh(self) -> None:
-        """Renew the access token before it expires, for ever."""
+        """Renew the access token before it expires, for ever.
+
+        Raises:
+            LoginRefused: the server does not accept the node's key any more.
+        """
+        failures = 0
         while True:
-            left = float(self.claims["exp"]) - datetime.now(UTC).timestamp()
-            await asyncio.sleep(max(left - _RENEW_BEFORE_EXPIRY, min(left / 2, 30.0), 1.0))
+            left = self._good_until - time.monotonic()
+            await asyncio.sleep(backoff(failures) if failures else max(left - _RENEW_BEFORE_EXPIRY, left / 2, 1.0))
             try:
                 await self.renew(self._access)
+                failures = 0
             except ServerUnavailable as error:
+                failures += 1
                 log.warning("the token can't be renewed yet", extra={"fields": {"reason": str(error)}})
 
     async def call(
@@ -138,7 +158,7 @@ class Rest:
         if status in _STALE_TOKEN:
             await self.renew(token)
             status, answer = await self._send(method, path, params=params, **self._content(body))
-        if status >= 400:
+        if status >= 300:
             message = answer.get("msg", "") if isinstance(answer, dict) else str(answer)
             raise ServerRefusal(status, message)
         return answer
@@ -196,12 +216,12 @@ class Rest:
                 if response.status >= 500 or response.status == 429:
                     raise ServerUnavailable(f"{method} {path} was answered {response.status}")
                 return response.status, await response.json(content_type=None) or {}
+        except (aiohttp.ClientError, TimeoutError) as error:  # first: an error of a certificate is a ValueError too
+            raise ServerUnavailable(f"{method} {path}: {error or type(error).__name__}") from error
         except ValueError as error:
             raise ServerUnavailable(
                 f"{method} {path} was answered with something that is no JSON: no vantage6 API is there"
             ) from error
-        except (aiohttp.ClientError, TimeoutError) as error:
-            raise ServerUnavailable(f"{method} {path}: {error or type(error).__name__}") from error
 
 
 async def _translated(content: aiohttp.StreamReader, translation: Translation, limit: int) -> bytes:

@@ -6,31 +6,29 @@ What the server expects of a node was read from, and tried against, vantage6-ser
 import asyncio
 import contextlib
 import logging
-from datetime import UTC, datetime
 from typing import Any
 
 import aiohttp
-import socketio
-from socketio.exceptions import SocketIOError
+from vantage6.common.task_status import has_task_failed
 
 from launcher.backoff import backoff
 from launcher.config import NodeSection
+from launcher.connection import Connection
 from launcher.encryption import Encrypted, Plain, Undecryptable, UnusableKey
 from launcher.runs import Outcome, Run, RunStatus
 from launcher.session import Identity, InputUnreadable, Listener, LoginRefused, ServerRefusal, ServerUnavailable
 from launcher.session.rest import Rest
 from launcher.session.resultbody import ResultBody, Streamed
-from launcher.session.v4_answers import page_count, parse_run, shared_policies
+from launcher.session.v4_answers import now_as_in, page_count, parse_new_task, parse_run, shared_policies
+from launcher.session.v4_socket import Handler, NotConnected, Socket
 
 log = logging.getLogger(__name__)
 
-NAMESPACE = "/tasks"
 _PAGE = 100
 _MAX_INPUT_BYTES = 2**28
 _FIRST_PING, _PING_EVERY = 5.0, 60.0
-# Events are hints and can be lost: now and then the open runs are read again.
+# Events are hints and can be lost: now and then the open runs are read again, and the configuration is shared again.
 _SYNC_EVERY = 600.0
-_SYNC_WITHIN = 30.0
 _LOG_WITHIN = 10
 
 
@@ -42,35 +40,37 @@ class V4Session:
         node: the node's configuration.
         api_key: the node's key.
         cryptor: reads inputs and encrypts results; by default nothing is encrypted.
+        transport: what carries socket.io, `polling` or `websocket`.
+        connection: told whether the node is online.
     """
 
     identity: Identity
     _listener: Listener
 
     def __init__(
-        self, http: aiohttp.ClientSession, node: NodeSection, api_key: str, cryptor: Plain | Encrypted | None = None
+        self,
+        http: aiohttp.ClientSession,
+        node: NodeSection,
+        api_key: str,
+        cryptor: Plain | Encrypted | None = None,
+        *,
+        transport: str = "polling",
+        connection: Connection | None = None,
     ) -> None:
+        self._http = http
         self._node = node
         self._cryptor = cryptor or Plain()
-        self._rest = Rest(http, node.api_url, api_key)
-        self._synced, self._ended = asyncio.Event(), asyncio.Event()
-        self._token_refused = False
-        self._socket = socketio.AsyncClient(reconnection=False, http_session=http, handle_sigint=False)
-        for event, handler in {
-            "sync": self._on_sync,
-            "new_task": self._on_new_task,
-            "kill_containers": self._on_kill,
-            "expired_token": self._on_bad_token,
-            "invalid_token": self._on_bad_token,
-            "message": self._on_message,
-            "disconnect": self._on_disconnect,
-        }.items():
-            self._socket.on(event, handler, namespace=NAMESPACE)
+        self._transport = transport
+        self._connection = connection or Connection()
+        self._rest = Rest(http, node.api_url, api_key, self._connection.failed)
+        self._socket: Socket | None = None
+        self._sync_wanted = asyncio.Event()
+        self._columns: dict[str, list[str]] = {}
 
     @property
     def online(self) -> bool:
         """Whether the server sees this node online."""
-        return bool(self._socket.connected) and self._synced.is_set()
+        return self._socket is not None and self._socket.live
 
     async def open(self) -> None:
         """Log in and learn who this node is.
@@ -146,7 +146,7 @@ class V4Session:
         return parse_run(run) if ours and run["finished_at"] is None else None
 
     async def take(self, run: Run) -> bytes | None:
-        answer = await self._patch(run, {"started_at": _now()})
+        answer = await self._patch(run, {"started_at": now_as_in(run.assigned_at)})
         if answer is None:
             return None
         content = answer["input"] or ""
@@ -182,16 +182,12 @@ class V4Session:
 
     async def show_log(self, run: Run, text: str) -> bool:
         piece = {"collaboration_id": run.collaboration_id, "run_id": run.id, "task_id": run.task_id, "log": text}
-        try:
-            # With an answer: the server appends to what it has, and one that comes after the delivery would spoil it.
-            await self._socket.call("algorithm_log", piece, namespace=NAMESPACE, timeout=_LOG_WITHIN)
-        except SocketIOError:
-            return False
-        return True
+        # With an answer: the server appends to what it has, and one that comes after the delivery would spoil it.
+        return self._socket is not None and await self._socket.ask("algorithm_log", piece, _LOG_WITHIN)
 
     async def deliver(self, run: Run, outcome: Outcome, result: bytes, log: str) -> None:
         # One patch with everything: the server sets to null what a patch leaves out.
-        fields = {"status": outcome.status.value, "log": log, "finished_at": _now()}
+        fields = {"status": outcome.status.value, "log": log, "finished_at": now_as_in(run.assigned_at)}
         if await self._patch(run, await self._body(run, fields, result)) is not None:
             await self._tell(run, outcome.status)
 
@@ -241,95 +237,106 @@ class V4Session:
             "organization_id": run.organization_id,
             "parent_id": run.parent_id,
         }
-        try:
-            await self._socket.emit("algorithm_status_change", change, namespace=NAMESPACE)
-        except SocketIOError:
-            log.debug("a status change was not announced: no connection", extra={"fields": {"run": run.id}})
+        await self._emit("algorithm_status_change", change)
 
     # Being online
 
     async def stay_connected(self, listener: Listener) -> None:
-        """Be online until cancelled: connect, and connect again with a fresh token whenever the connection ends."""
-        self._listener = listener
-        async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(self._rest.keep_fresh())
-            tasks.create_task(self._reconnect_for_ever())
-
-    async def _reconnect_for_ever(self) -> None:
-        failures = 0
-        while True:
-            self._synced.clear()
-            self._ended.clear()
-            try:
-                if self._token_refused:
-                    await self._rest.renew()
-                    self._token_refused = False
-                await self._socket.connect(
-                    self._node.server, headers=self._rest.headers, namespaces=[NAMESPACE], wait_timeout=30
-                )
-                await self._be_online()
-                failures = 0
-            except (SocketIOError, ServerUnavailable, TimeoutError) as error:
-                failures += 1
-                log.warning("not online", extra={"fields": {"reason": str(error) or "the server did not say sync"}})
-            finally:
-                await self._socket.disconnect()
-            await asyncio.sleep(backoff(failures))
-
-    async def _be_online(self) -> None:
-        """Return when the connection ends.
+        """Be online until cancelled: connect, and connect again with a fresh token whenever the connection ends.
 
         Raises:
-            TimeoutError: the server never said `sync`, so it does not know who we are.
+            LoginRefused: the server does not accept the node's key any more.
         """
-        # A connection whose token the server could not read is accepted and ignored: only `sync` proves it works.
-        async with asyncio.timeout(_SYNC_WITHIN):
-            await self._synced.wait()
-        log.info("online", extra={"fields": {"node": self.identity.name, "server": self.identity.server}})
-        meanwhile = [asyncio.create_task(self._ping()), asyncio.create_task(self._sync_now_and_then())]
+        self._listener = listener
         try:
-            # Not the socket's own wait(): cancelled while a connection ends, it goes on as if nothing had been said.
-            await self._ended.wait()
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(self._rest.keep_fresh())
+                tasks.create_task(self._reconnect_for_ever())
         finally:
-            for task in meanwhile:
-                task.cancel()
-        log.warning("offline: the connection ended")
+            self._connection.left("The node went offline by itself.")
 
-    async def _ping(self) -> None:
+    async def _reconnect_for_ever(self) -> None:
+        failures, renew = 0, False
+        while True:
+            socket = self._socket = Socket(self._http, self._transport, self._handlers, self._greeting)
+            try:
+                if renew:
+                    await self._rest.renew()
+                await socket.connect(self._node.server, self._rest.headers)
+                failures = 0
+                await self._be_online(socket)
+                self._connection.failed("The connection to the server ended.")
+            except (NotConnected, ServerUnavailable) as error:
+                failures += 1
+                self._connection.failed(str(error))
+            finally:
+                await socket.close()
+            renew = socket.token_doubtful
+            await asyncio.sleep(backoff(failures))
+
+    async def _be_online(self, socket: Socket) -> None:
+        """Return when the connection ends."""
+        log.info("online", extra={"fields": {"node": self.identity.name, "server": self.identity.server}})
+        self._connection.came()
+        async with asyncio.TaskGroup() as meanwhile:
+            tasks = [meanwhile.create_task(self._ping(socket)), meanwhile.create_task(self._keep_in_step())]
+            await socket.ended()
+            for task in tasks:
+                task.cancel()
+
+    async def _ping(self, socket: Socket) -> None:
         await asyncio.sleep(_FIRST_PING)
-        while self._socket.connected:
-            with contextlib.suppress(SocketIOError):
-                await self._socket.emit("ping", namespace=NAMESPACE)
+        while True:
+            await socket.tell("ping")
             await asyncio.sleep(_PING_EVERY)
 
-    async def _sync_now_and_then(self) -> None:
+    async def _keep_in_step(self) -> None:
+        """Read the open runs and share the configuration: at once, now and then, and when something was missed."""
+        failures = 0
         while True:
-            await asyncio.sleep(_SYNC_EVERY)
-            self._listener.open_runs(await self._until_answered(None))
+            self._sync_wanted.clear()
+            try:
+                self._listener.open_runs(await self.open_runs())
+                await self._share()
+                failures, pause = 0, _SYNC_EVERY
+            except (ServerUnavailable, ServerRefusal) as error:
+                failures += 1
+                pause = backoff(failures)
+                log.warning("the open runs can't be read yet", extra={"fields": {"reason": str(error)}})
+                await asyncio.sleep(pause)
+                continue
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(pause):
+                    await self._sync_wanted.wait()
+
+    async def _emit(self, event: str, data: dict[str, Any]) -> None:
+        if self._socket is None or not await self._socket.tell(event, data):
+            log.debug("an event was not sent: no connection", extra={"fields": {"event_name": event}})
 
     # What the server tells
 
-    async def _on_sync(self) -> None:
-        runs = await self._until_answered(None)
-        self._synced.set()
-        self._listener.open_runs(runs)
-        if self._node.share_config:
-            await self._socket.emit("node_info_update", self._shared_config(), namespace=NAMESPACE)
+    @property
+    def _greeting(self) -> str:
+        """What releases before `sync` was there say when they know who is connected."""
+        return f"Node <{self.identity.name}> joined room <collaboration_{self.identity.collaboration_id}>"
 
-    async def _on_new_task(self, task: dict[str, Any]) -> None:
+    @property
+    def _handlers(self) -> dict[str, Handler]:
+        return {
+            "new_task": self._on_new_task,
+            "kill_containers": self._on_kill,
+            "algorithm_status_change": self._on_status_change,
+        }
+
+    async def _on_new_task(self, told: Any) -> None:
         # Sent to the whole collaboration: the list is empty for a task without a run for this node.
-        if runs := await self._until_answered(task["id"]):
-            self._listener.new_runs(runs)
-
-    async def _until_answered(self, task_id: int | None) -> list[Run]:
-        failures = 0
-        while True:
-            try:
-                return await self.open_runs(task_id)
-            except (ServerUnavailable, ServerRefusal) as error:
-                failures += 1
-                log.warning("the open runs can't be read yet", extra={"fields": {"reason": str(error)}})
-                await asyncio.sleep(backoff(failures))
+        task_id = parse_new_task(told)
+        try:
+            if runs := await self.open_runs(task_id):
+                self._listener.new_runs(runs)
+        except (ServerUnavailable, ServerRefusal, LoginRefused) as error:
+            log.warning("a new task can't be read yet", extra={"fields": {"task": task_id, "reason": str(error)}})
+            self._sync_wanted.set()
 
     async def _on_kill(self, order: dict[str, Any]) -> None:
         if order.get("collaboration_id") != self.identity.collaboration_id:
@@ -342,16 +349,27 @@ class V4Session:
             ours = [entry for entry in listed if entry.get("organization_id") == self.identity.organization_id]
             self._listener.killed([entry["run_id"] for entry in ours])
 
-    async def _on_bad_token(self) -> None:
-        # The connection stays, but anonymous: end it, and connect again with a new token.
-        self._token_refused = True
-        await self._socket.disconnect()
+    async def _on_status_change(self, change: dict[str, Any]) -> None:
+        """Another party's run failed: a central function here may wait for it in vain."""
+        if change.get("node_id") != self.identity.node_id and has_task_failed(RunStatus(change["status"])):
+            told = {key: change.get(key) for key in ("run_id", "task_id", "status", "organization_id")}
+            log.warning("a run of another node failed", extra={"fields": told})
 
-    async def _on_disconnect(self, _: str) -> None:
-        self._ended.set()
+    # What the node tells of itself
 
-    async def _on_message(self, text: Any) -> None:
-        log.debug("the server says", extra={"fields": {"message": str(text)[:500]}})
+    async def share_columns(self, columns: dict[str, list[str]]) -> None:
+        """Share the names of columns, by the label of their database; nothing is sent where nothing changed."""
+        if columns != self._columns:
+            self._columns = columns
+            await self._share()
+
+    async def share_load(self, load: dict[str, Any]) -> None:
+        """Tell the server's metrics how busy the node is."""
+        await self._emit("node_metrics_update", load)
+
+    async def _share(self) -> None:
+        if self._node.share_config and self.online:
+            await self._emit("node_info_update", self._shared_config())
 
     def _shared_config(self) -> dict[str, Any]:
         return {
@@ -359,9 +377,7 @@ class V4Session:
             **shared_policies(self._node.policies),
             "database_labels": [database.label for database in self._node.databases],
             "database_types": {f"db_type_{database.label}": database.type for database in self._node.databases},
+            # The server makes a row of each; inside a `database_columns`, as the reference has them, older releases
+            # fail on lists.
+            **{f"columns_{label}": names for label, names in self._columns.items()},
         }
-
-
-def _now() -> str:
-    # Without a fraction the server (4.15.2) can't parse it, and Python leaves a fraction of zero out.
-    return datetime.now(UTC).isoformat(timespec="microseconds")

@@ -1,6 +1,7 @@
 """What a vantage6 4.x server answers, as the node's own terms; and what it is told in its own."""
 
 import json
+from datetime import UTC, datetime
 from typing import Any
 
 from yarl import URL
@@ -15,6 +16,25 @@ def page_count(answer: dict[str, Any]) -> int:
     if not last:
         return 1
     return int(URL(last).query.get("page", 1))
+
+
+def now_as_in(example: str) -> str:
+    """The time now, as the server itself writes times: older releases (4.5) fail on one that says that it is UTC.
+
+    Without a fraction no release can parse it, and Python leaves a fraction of zero out.
+    """
+    now = datetime.now(UTC)
+    aware = datetime.fromisoformat(example).tzinfo is not None
+    return (now if aware else now.replace(tzinfo=None)).isoformat(timespec="microseconds")
+
+
+def parse_new_task(told: Any) -> int:
+    """The task that an event `new_task` is about: older releases say only its number.
+
+    Raises:
+        KeyError, TypeError, ValueError: it is neither.
+    """
+    return int(told["id"] if isinstance(told, dict) else told)
 
 
 def parse_run(run: dict[str, Any]) -> Run:

@@ -10,6 +10,7 @@ from aiohttp.test_utils import TestClient, TestServer
 
 from launcher.__main__ import app
 from launcher.config import Caps, Jobs, NodeSection
+from launcher.connection import Connection
 from launcher.rules import WAIVABLE
 from launcher.status import PORT as LAUNCHER_STATUS_PORT
 from launcher.status import Status
@@ -37,7 +38,7 @@ def _probed(role: str) -> set[str]:
 
 async def test_the_launcher_answers_its_probes():
     assert _ports("launcher") == {"status": LAUNCHER_STATUS_PORT}
-    status = Status()
+    status = Status(Connection())
     status.waits_for = None
     addresses = await status.serve(port=0)
     try:

@@ -1,15 +1,47 @@
-"""A real vantage6 server on loopback for the tests of one module; no cluster is needed for it."""
+"""Real vantage6 servers on loopback, of several releases, and the ways in which a session is held with them."""
 
-from collections.abc import Iterator
+import itertools
+from collections.abc import Callable, Iterator
 
 import pytest
 
-from tests.stage.federation import Federation
+from tests.cluster import figures
+from tests.server.sessions import Way
+from tests.stage.federation import Collaboration, Federation
 from tests.stage.server import Server
+from tests.stage.server_python import MIDDLE, NEWEST, OLDEST
+
+RELEASES, TRANSPORTS = (NEWEST, MIDDLE, OLDEST), ("polling", "websocket")
+ORDINARY = {(NEWEST, "polling"), (MIDDLE, "websocket"), (OLDEST, "polling")}
+_numbers = itertools.count(1)
+
+
+def _ways() -> Iterator[object]:
+    """Every release and every transport in the ordinary run; every pair in the one of everything."""
+    for pair in itertools.product(RELEASES, TRANSPORTS):
+        yield pytest.param(pair, id="-".join(pair), marks=[] if pair in ORDINARY else pytest.mark.slow)
+
+
+@pytest.fixture(scope="session")
+def server_of(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], Server]]:
+    """Starts the server of a release when it is first asked for."""
+    servers: dict[str, Server] = {}
+
+    def started(release: str) -> Server:
+        if release not in servers:
+            servers[release] = Server(tmp_path_factory.mktemp("server"), release=release)
+            servers[release].start()
+            figures.note("vantage6 servers tested", servers[release].version())
+        return servers[release]
+
+    yield started
+    for server in servers.values():
+        server.stop()
 
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """The newest release's, for one module alone."""
     server = Server(tmp_path_factory.mktemp("server"))
     server.start()
     yield server
@@ -19,3 +51,27 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 @pytest.fixture(scope="module")
 def federation(server: Server) -> Federation:
     return Federation(server)
+
+
+@pytest.fixture(scope="session", params=_ways())
+def way(request: pytest.FixtureRequest, server_of: Callable[[str], Server]) -> Way:
+    release, transport = request.param
+    return Way(server_of(release), transport)
+
+
+@pytest.fixture
+def collaboration(way: Way) -> Collaboration:
+    """A collaboration of two hospitals that no other test uses; the node under test is the first one's."""
+    # Logged in anew: a test before this one may have given the server a new secret.
+    federation = Federation(way.server)
+    number = next(_numbers)
+    names = (f"Hospital {number}", f"Clinic {number}")
+    return federation.collaboration(f"Study {number}", [federation.organization(name) for name in names])
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    for title, lines in figures.collected():
+        if title == "vantage6 servers tested":
+            terminalreporter.section(title)
+            for line in lines:
+                terminalreporter.write_line(line)

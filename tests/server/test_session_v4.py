@@ -1,96 +1,146 @@
-"""The session with a real vantage6 server on loopback; no cluster is needed for it."""
+"""Logging in, being online, and hearing of runs: each line of the contract with a real server, of several releases."""
 
 import asyncio
-import contextlib
-import itertools
+from typing import Any
 
-import aiohttp
 import pytest
+import requests
 
-from launcher.config import NodeSection
-from launcher.runs import Outcome, RunStatus
-from launcher.session import LoginRefused
+from launcher.config import ServerAccess
+from launcher.connection import Connection
+from launcher.serverconnection import http_session
+from launcher.session import LoginRefused, ServerRefusal, ServerUnavailable
 from launcher.session.v4 import V4Session
+from tests.server.sessions import Heard, Way, forged, kept_online, send, until
+from tests.stage.federation import Collaboration
+from tests.stage.server_python import OLDEST
 from tests.stage.waiting import wait_until
 
-_numbers = itertools.count(1)
-
-
-class Heard:
-    """A listener that remembers."""
-
-    def __init__(self):
-        self.lists, self.new, self.kills = [], [], []
-
-    def open_runs(self, runs):
-        self.lists.append([run.id for run in runs])
-
-    def new_runs(self, runs):
-        self.new.extend(runs)
-
-    def killed(self, run_ids):
-        self.kills.append(run_ids)
+NOBODY = "00000000-0000-4000-8000-000000000000"
 
 
 @pytest.fixture
-def collaboration(federation):
-    number = next(_numbers)
-    return federation.collaboration(f"Study {number}", [federation.organization(f"Hospital {number}")])
+def impatient(way: Way, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The oldest release says nothing at all to a token of another secret: that takes as long as one waits."""
+    if way.server.version() == OLDEST:
+        monkeypatch.setattr("launcher.session.v4_socket._GREETED_WITHIN", 3.0)
 
 
-def node_section(server):
-    return NodeSection.model_validate({"server_url": server.url, "port": server.port})
+@pytest.mark.contract("§2 POST /token/node")
+@pytest.mark.contract("§2 GET /node/{id}")
+async def test_who_the_node_is_comes_from_the_server(way: Way, collaboration: Collaboration):
+    async with way.opened(collaboration) as session:
+        node = collaboration.nodes[0]
+        assert session.identity.node_id == node.id
+        assert session.identity.name == node.name
+        assert session.identity.organization_id == node.organization.id
+        assert session.identity.collaboration_id == collaboration.id
 
 
-@contextlib.asynccontextmanager
-async def opened(server, collaboration):
-    async with aiohttp.ClientSession() as http:
-        session = V4Session(http, node_section(server), collaboration.nodes[0].api_key)
-        await session.open()
-        yield session
+@pytest.mark.contract("§3 unknown key is fatal")
+async def test_a_wrong_key_is_said_in_one_sentence(way: Way):
+    async with http_session(ServerAccess()) as http:
+        with pytest.raises(LoginRefused, match=r"refuses api_key .*; give the key that it showed"):
+            await way.session(http, NOBODY).open()
 
 
-@contextlib.asynccontextmanager
-async def online(server, collaboration):
-    heard = Heard()
-    async with opened(server, collaboration) as session:
-        connected = asyncio.create_task(session.stay_connected(heard))
-        await until(lambda: session.online and heard.lists)
-        try:
-            yield session, heard
-        finally:
-            connected.cancel()
-            await asyncio.wait({connected})
+@pytest.mark.contract("§2 GET /collaboration/{id}")
+async def test_an_encrypted_collaboration_is_not_served_in_the_clear(way: Way, collaboration: Collaboration):
+    federation = collaboration.federation
+    secret = federation.collaboration(
+        f"{collaboration.name} in secret", [collaboration.nodes[0].organization], encrypted=True
+    )
+    with pytest.raises(LoginRefused, match=r"node\.encryption\.enabled is false, but .* is encrypted"):
+        async with way.opened(secret):
+            pass
 
 
-async def until(condition, seconds=30):
-    async with asyncio.timeout(seconds):
-        while not condition():
-            await asyncio.sleep(0.05)
+@pytest.mark.contract("§3 no connection: retry")
+async def test_a_server_that_is_away_is_waited_for_and_that_is_visible(way: Way, collaboration: Collaboration):
+    connection = Connection()
+    async with http_session(ServerAccess()) as http:
+        session = V4Session(http, way.node_section(port=9), collaboration.nodes[0].api_key, connection=connection)
+        opening = asyncio.create_task(session.open())
+        await until(lambda: "does not serve this node" in connection.reason)
+        assert "node.server_url, node.port, node.api_path" in connection.table()["reason"]
+        assert not connection.table()["online"]
+        assert not opening.done()
+        opening.cancel()
 
 
-async def send(collaboration, **more):
-    return await asyncio.to_thread(collaboration.researcher().send, "localhost/none:1", "nothing", **more)
+@pytest.mark.contract("§2 api_path")
+async def test_an_api_path_where_no_api_is_is_named(way: Way, collaboration: Collaboration):
+    async with http_session(ServerAccess()) as http:
+        session = way.session(http, collaboration.nodes[0].api_key, api_path="/v/api")
+        with pytest.raises(ServerUnavailable, match="no vantage6 API is there"):
+            await session._rest._login()
 
 
-async def test_online_while_connected_and_offline_afterwards(server, collaboration):
-    node = collaboration.nodes[0]
-    researcher = collaboration.researcher()
+@pytest.mark.contract("§2 POST refresh_url")
+@pytest.mark.contract("§3 expired access token is 401")
+async def test_an_expired_access_token_is_renewed_by_the_refresh_token(way: Way, collaboration: Collaboration):
+    async with way.opened(collaboration) as session:
+        session._rest._access = forged(way, session)
+        session._rest._api_key = NOBODY  # so only the refresh token can help
+        assert await session.open_runs() == []
 
-    def status():
+
+@pytest.mark.contract("§3 bad signature is 422")
+@pytest.mark.contract("§3 expired refresh token: log in again")
+@pytest.mark.contract("§18 10 expired refresh needs no restart")
+async def test_without_any_valid_token_the_node_logs_in_again(way: Way, collaboration: Collaboration):
+    async with way.opened(collaboration) as session:
+        session._rest._access = forged(way, session, seconds=3600, secret="of nobody")
+        session._rest._refresh = forged(way, session)
+        assert await session.open_runs() == []
+
+
+@pytest.mark.contract("§3 renewal before expiry")
+async def test_the_token_is_renewed_in_time_whatever_this_machines_clock_says(
+    way: Way, collaboration: Collaboration, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr("launcher.session.rest._RENEW_BEFORE_EXPIRY", 6 * 3600.0 - 1.0)
+    monkeypatch.setattr("time.time", lambda: 4e9)
+    async with way.opened(collaboration) as session:
+        before = session._rest._access
+        session._rest._good_until -= 3 * 3600 - 1
+        session._rest._good_until -= 3 * 3600 - 1
+        fresh = asyncio.create_task(session._rest.keep_fresh())
+        await until(lambda: session._rest._access != before)
+        fresh.cancel()
+
+
+@pytest.mark.contract("§2 POST /token/container")
+@pytest.mark.contract("§3 container token refused")
+async def test_a_token_for_another_image_is_refused_once(way: Way, collaboration: Collaboration):
+    async with way.online(collaboration) as (session, heard):
+        await send(collaboration)
+        await until(lambda: heard.new)
+        assert await session.algorithm_token(heard.new[0])
+        with pytest.raises(ServerRefusal):
+            await session._rest.call("POST", "/token/container", body={"task_id": heard.new[0].task_id, "image": "b"})
+
+
+@pytest.mark.contract("§4 connecting sets the node online")
+async def test_online_while_connected_and_offline_afterwards(way: Way, collaboration: Collaboration):
+    node, researcher = collaboration.nodes[0], collaboration.researcher()
+
+    def status() -> str:
         return researcher.node_status(node)
 
-    async with online(server, collaboration):
+    async with way.online(collaboration):
         assert await asyncio.to_thread(status) == "online"
     await asyncio.to_thread(wait_until, lambda: status() == "offline", 20, status)
 
 
-async def test_who_is_told_to_go_offline_while_the_connection_ends_does_not_come_back(server, collaboration):
-    async with opened(server, collaboration) as session:
+async def test_who_is_told_to_go_offline_while_the_connection_ends_does_not_come_back(
+    way: Way, collaboration: Collaboration
+):
+    async with way.opened(collaboration) as session:
         for pause in (0, 0.001, 0.01, 0.1, 0.3):
             connected = asyncio.create_task(session.stay_connected(Heard()))
             await until(lambda: session.online)
-            closing = asyncio.create_task(session._socket.disconnect())
+            closing = asyncio.create_task(session._socket.close())
             await asyncio.sleep(pause)
             connected.cancel()
             await asyncio.wait({connected}, timeout=5)
@@ -98,82 +148,125 @@ async def test_who_is_told_to_go_offline_while_the_connection_ends_does_not_come
             await closing
 
 
-async def test_a_task_is_heard_taken_and_its_result_delivered_once(server, collaboration):
-    async with online(server, collaboration) as (session, heard):
-        task = await send(collaboration)
-        await until(lambda: heard.new)
-        (run,) = heard.new
-        assert b'"nothing"' in await session.take(run)
-        assert await session.algorithm_token(run)
-        await session.report_active(run)
-        assert task.statuses() == ["active"]
-        await session.deliver(run, Outcome(RunStatus.COMPLETED), b'{"answer": 42}', "worked\n")
-        assert (await asyncio.to_thread(task.wait)).result() == {"answer": 42}
-        assert task.run()["log"] == "worked\n"
-
-        # Whoever comes later finds it closed.
-        assert await session.find(run.id) is None
-        assert await session.take(run) is None
-        await session.deliver(run, Outcome(RunStatus.CRASHED), b"", "too late")
-        assert task.run()["log"] == "worked\n"
+@pytest.mark.contract("§4 expired_token")
+@pytest.mark.contract("§4 invalid_token")
+@pytest.mark.parametrize("secret", [None, "of nobody"], ids=["expired", "invalid"])
+async def test_a_connection_with_a_bad_token_is_made_again_with_a_good_one(
+    way: Way, collaboration: Collaboration, secret: str | None, impatient: None
+):
+    async with way.opened(collaboration) as session:
+        session._rest._access = forged(way, session, secret=secret, seconds=-10 if secret is None else 3600)
+        began = asyncio.get_running_loop().time()
+        async with kept_online(session):
+            assert asyncio.get_running_loop().time() - began < 15
 
 
-async def test_a_log_grows_while_the_run_is_active_and_is_what_was_delivered_at_the_end(server, collaboration):
-    async with online(server, collaboration) as (session, heard):
-        task = await send(collaboration)
-        await until(lambda: heard.new)
-        (run,) = heard.new
-        assert await session.show_log(run, "The run waits.\n")
-        assert task.run()["log"] == "The run waits.\n"
-        await session.report_active(run)
-        for number in range(3):
-            assert await session.show_log(run, f"line {number}\n")
-        assert task.run()["log"] == "line 0\nline 1\nline 2\n"
-        await session.deliver(run, Outcome(RunStatus.COMPLETED), b"1", "all of it")
-        assert task.run()["log"] == "all of it"
+@pytest.mark.contract("§4 anonymous connection")
+async def test_a_connection_that_the_server_silently_ignores_is_not_believed(
+    way: Way, collaboration: Collaboration, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr("launcher.session.v4_socket._GREETED_WITHIN", 2.0)
+    connection = Connection()
+    async with http_session(ServerAccess()) as http:
+        session = way.session(http, collaboration.nodes[0].api_key, connection)
+        await session.open()
+        session._rest._access = "no token at all"
+        connected = asyncio.create_task(session.stay_connected(Heard()))
+        await until(lambda: "did not greet this node" in connection.reason)
+        await until(lambda: session.online)
+        assert connection.online
+        connected.cancel()
+        await asyncio.wait({connected})
 
 
-async def test_without_a_connection_a_log_is_not_shown_and_nothing_is_raised(server, collaboration):
-    async with opened(server, collaboration) as session:
-        task = await send(collaboration)
-        assert not await session.show_log((await session.open_runs())[0], "x\n")
-        assert not task.run()["log"]
+@pytest.mark.contract("§4 ping")
+async def test_the_server_sees_pings(way: Way, collaboration: Collaboration, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("launcher.session.v4._FIRST_PING", 0.1)
+    monkeypatch.setattr("launcher.session.v4._PING_EVERY", 0.5)
+    root, node = collaboration.federation.root, collaboration.nodes[0]
+
+    def seen() -> Any:
+        return root.node.get(node.id)["last_seen"]
+
+    before = await asyncio.to_thread(seen)
+    async with way.online(collaboration):
+        await asyncio.to_thread(wait_until, lambda: seen() != before, 20, seen)
 
 
-async def test_a_task_that_was_sent_before_the_node_came_is_in_the_first_list(server, collaboration):
+@pytest.mark.contract("§4 sync")
+@pytest.mark.contract("§6 tasks sent while the node was offline")
+async def test_a_task_that_was_sent_before_the_node_came_is_in_the_first_list(way: Way, collaboration: Collaboration):
     task = await send(collaboration)
-    async with online(server, collaboration) as (_, heard):
+    async with way.online(collaboration) as (_, heard):
         assert heard.lists[0] == [task.run()["id"]]
 
 
-async def test_many_open_runs_are_all_found_across_pages(server, collaboration):
-    researcher = collaboration.researcher()
-    sent = [(await asyncio.to_thread(researcher.send, "localhost/none:1", "nothing")).run()["id"] for _ in range(12)]
-    async with online(server, collaboration) as (session, _):
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setattr("launcher.session.v4._PAGE", 5)
-            assert [run.id for run in await session.open_runs()] == sent
-
-
-async def test_a_kill_is_heard(server, collaboration):
-    async with online(server, collaboration) as (_, heard):
+@pytest.mark.contract("§6 started runs are open")
+async def test_a_run_that_was_started_is_listed_again_after_a_reconnection(way: Way, collaboration: Collaboration):
+    async with way.online(collaboration) as (session, heard):
         task = await send(collaboration)
+        await until(lambda: heard.new)
+        await session.take(heard.new[0])
+        await session.report_active(heard.new[0])
+    async with way.online(collaboration) as (_, heard):
+        assert heard.lists[0] == [task.run()["id"]]
+
+
+@pytest.mark.contract("§2 pages")
+@pytest.mark.contract("§2 GET /run")
+async def test_many_open_runs_are_all_found_across_pages(
+    way: Way, collaboration: Collaboration, monkeypatch: pytest.MonkeyPatch
+):
+    sent = [(await send(collaboration)).run()["id"] for _ in range(12)]
+    async with way.online(collaboration) as (session, _):
+        monkeypatch.setattr("launcher.session.v4._PAGE", 5)
+        assert [run.id for run in await session.open_runs()] == sent
+
+
+@pytest.mark.contract("§4 new_task")
+async def test_a_task_for_others_only_is_no_news(way: Way, collaboration: Collaboration):
+    async with way.online(collaboration) as (_, heard):
+        await send(collaboration, to=[1])
+        await send(collaboration, to=[0, 1])
+        await until(lambda: heard.new)
+        assert [run.organization_id for run in heard.new] == [collaboration.nodes[0].organization.id]
+
+
+@pytest.mark.contract("§4 kill_containers")
+@pytest.mark.contract("§13 kill_list")
+async def test_a_kill_is_heard_for_this_nodes_runs_only(way: Way, collaboration: Collaboration):
+    async with way.online(collaboration) as (session, heard):
+        task = await send(collaboration, to=[0, 1])
         await until(lambda: heard.new)
         await asyncio.to_thread(collaboration.federation.root.task.kill, task.id)
         await until(lambda: heard.kills)
-        assert heard.kills == [[task.run()["id"]]]
+        assert heard.kills == [[heard.new[0].id]]
+        # The server has closed it already.
+        assert await session.find(heard.new[0].id) is None
 
 
-async def test_a_new_secret_of_the_server_is_survived(server, collaboration):
-    async with online(server, collaboration) as (session, heard):
-        await asyncio.to_thread(server.restart, new_jwt_secret=True)
-        await until(lambda: not session.online)
+@pytest.mark.contract("§6 server restart")
+@pytest.mark.contract("§3 server with a new secret")
+async def test_a_new_secret_of_the_server_is_survived(way: Way, collaboration: Collaboration, impatient: None):
+    async with way.online(collaboration) as (session, heard):
+        await asyncio.to_thread(way.server.restart, new_jwt_secret=True)
+        await until(lambda: not session.online, 60)
         await until(lambda: session.online and len(heard.lists) > 1, 60)
         assert await session.open_runs() == []
 
 
-async def test_a_wrong_key_is_said_in_one_sentence(server):
-    async with aiohttp.ClientSession() as http:
-        session = V4Session(http, node_section(server), "00000000-0000-4000-8000-000000000000")
-        with pytest.raises(LoginRefused, match=r"refuses api_key .*; give the key that it showed"):
-            await session.open()
+@pytest.mark.contract("§3 key withdrawn while online")
+async def test_a_key_that_is_no_longer_valid_ends_the_session_with_a_sentence(way: Way, collaboration: Collaboration):
+    async with way.opened(collaboration) as session:
+        session._rest._api_key = NOBODY
+        session._rest._access = forged(way, session)
+        session._rest._refresh = forged(way, session)
+        with pytest.RaisesGroup(LoginRefused, allow_unwrapped=True, flatten_subgroups=True):
+            async with asyncio.timeout(30):
+                await session.stay_connected(Heard())
+
+
+@pytest.mark.contract("§17 version")
+def test_the_server_is_of_the_release_that_was_asked_for(way: Way):
+    assert way.server.version() == way.server._release
+    assert requests.get(f"{way.server.api}/version", timeout=10).ok

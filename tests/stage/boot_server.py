@@ -8,6 +8,7 @@ test session that was killed leaves no server behind.
 # isort: off
 from vantage6.server import run_dev_server, run_server  # patches on import: has to come before everything else
 
+import importlib
 import io
 import os
 import sys
@@ -18,7 +19,7 @@ import vantage6.server
 import yaml
 from flask import request
 from gevent import monkey
-from vantage6.server.resource import blobstream
+from vantage6.server import db
 
 # isort: on
 
@@ -56,6 +57,14 @@ def _chunked() -> object:
     return request.environ["wsgi.input"]
 
 
+def _give_root(password: str) -> None:
+    """Older releases don't look at the variable."""
+    root = db.User.get_by_username("root")
+    if not root.check_password(password):
+        root.password = password
+        root.save()
+
+
 def main() -> None:
     configuration = sys.argv[1]
     if "--leave-with-parent" in sys.argv:
@@ -66,9 +75,12 @@ def main() -> None:
     password = os.environ.pop("STAGE_ROOT_PASSWORD").encode()
     os.environ["V6_INIT_SUPER_PASS_HASHED"] = bcrypt.hashpw(password, bcrypt.gensalt(4)).decode()
     if settings.get("large_result_store"):
+        blobstream = importlib.import_module("vantage6.server.resource.blobstream")  # older releases have none
+
         vantage6.server.AzureStorageService = FolderStore
         blobstream.UwsgiChunkedStream = _chunked
     app = run_server(configuration, system_folders=False)
+    _give_root(password.decode())
     run_dev_server(app, host=settings["ip"], port=settings["port"])
 
 

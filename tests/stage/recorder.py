@@ -6,11 +6,13 @@ websockets. Redirects and links stay right because the Host header is passed on 
 
 import asyncio
 import json
+import ssl
 import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import aiohttp
@@ -48,6 +50,8 @@ class Recorder:
     address: str
     target: str
     port: int = 0
+    # Speaks TLS with this certificate and key.
+    tls: tuple[Path, Path] | None = None
     exchanges: list[Exchange] = field(default_factory=list)
     # Called with (method, path, body) before a request is passed on; an HTTP status as the answer drops the request.
     intercept: Callable[[str, str, Any], int | None] | None = None
@@ -85,7 +89,7 @@ class Recorder:
         ) as self._http:
             await runner.setup()
             try:
-                site = web.TCPSite(runner, self.address, self.port)
+                site = web.TCPSite(runner, self.address, self.port, ssl_context=self._tls())
                 await site.start()
                 ready.set_result(runner.addresses[0][1])
                 await self._stop.wait()
@@ -93,6 +97,13 @@ class Recorder:
                 ready.set_exception(error)
             finally:
                 await runner.cleanup()
+
+    def _tls(self) -> ssl.SSLContext | None:
+        if self.tls is None:
+            return None
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(*self.tls)
+        return context
 
     async def _handle(self, request: web.Request) -> web.StreamResponse:
         if request.headers.get("Upgrade", "").lower() == "websocket":

@@ -15,7 +15,7 @@ from typing import Any
 import requests
 
 from tests.stage import StageError
-from tests.stage.server_python import server_python
+from tests.stage.server_python import NEWEST, server_python
 
 BOOT = Path(__file__).with_name("boot_server.py")
 API_PATH = "/api"
@@ -42,10 +42,14 @@ class Server:
         address: address of this machine to listen on (one that the cluster's pods reach).
         port: port to listen on; 0 picks a free one the first time.
         blobs: whether inputs and results are in a blob store, a folder (vantage6's own is a cloud's).
+        release: which release of vantage6-server it is (tests/stage/server_python.py lists them).
     """
 
-    def __init__(self, folder: Path, address: str = "127.0.0.1", port: int = 0, *, blobs: bool = False) -> None:
+    def __init__(
+        self, folder: Path, address: str = "127.0.0.1", port: int = 0, *, blobs: bool = False, release: str = NEWEST
+    ) -> None:
         self._blobs = blobs
+        self._release = release
         self.folder = folder.absolute()
         self.folder.mkdir(parents=True, exist_ok=True)
         self._process: subprocess.Popen[bytes] | None = None
@@ -96,7 +100,7 @@ class Server:
         if self.running:
             return
         self._state.port = self._state.port or _free_port(self._state.address)
-        python = server_python()
+        python = server_python(self._release)
         configuration = self._write_configuration()
         environment = {k: v for k, v in os.environ.items() if not k.startswith(("PYTHON", "VIRTUAL_ENV"))}
         environment |= {f"XDG_{kind}_HOME": str(self.folder) for kind in ("CONFIG", "DATA", "STATE", "CACHE")}

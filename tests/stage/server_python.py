@@ -16,35 +16,37 @@ from pathlib import Path
 from ci.tools import cache_folder
 from tests.stage import StageError
 
-LOCK = Path(__file__).with_name("server-requirements.lock")
+NEWEST, OLDEST, MIDDLE = "4.15.2", "4.0.0", "4.5.5"
+"""The versions of the server that can be started; each has a lock file here."""
 PYTHON = "3.10"
 
 
-def server_python() -> Path:
-    """Return the interpreter of the server's environment, installing it first if need be (a minute, once).
+def server_python(version: str = NEWEST) -> Path:
+    """Return the interpreter of a server's environment, installing it first if need be (a minute, once).
 
     Raises:
         StageError: there is no Python 3.10, or the packages can't be installed.
     """
-    root = cache_folder() / f"server-{hashlib.sha256(LOCK.read_bytes()).hexdigest()[:12]}"
+    lock = Path(__file__).with_name(f"server-{version}.lock")
+    root = cache_folder() / f"server-{hashlib.sha256(lock.read_bytes()).hexdigest()[:12]}"
     ready = root / "complete"
     if not ready.exists():
         root.parent.mkdir(parents=True, exist_ok=True)
         with root.with_suffix(".lock").open("w") as file:
             fcntl.flock(file, fcntl.LOCK_EX)
             if not ready.exists():
-                _install(root)
+                _install(root, lock)
                 ready.touch()
     return root / "bin" / "python"
 
 
-def _install(root: Path) -> None:
+def _install(root: Path, lock: Path) -> None:
     # What is there without the mark of completeness was interrupted.
     shutil.rmtree(root, ignore_errors=True)
     base = find_python()
-    print(f"server: installing vantage6-server and its dependencies for {base} (once)", file=sys.stderr, flush=True)
+    print(f"server: installing what {lock.name} lists for {base} (once)", file=sys.stderr, flush=True)
     _uv("venv", "--quiet", "--python", str(base), str(root))
-    _uv("pip", "install", "--quiet", "--python", str(root / "bin/python"), "--require-hashes", "-r", str(LOCK))
+    _uv("pip", "install", "--quiet", "--python", str(root / "bin/python"), "--require-hashes", "-r", str(lock))
 
 
 def find_python() -> Path:

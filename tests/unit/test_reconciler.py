@@ -176,6 +176,9 @@ class FakeLaunch:
         assert approved.ref == "image@sha256:1"
         return {"number": run.id, "annotations": ownership(IDENTITY, run)}
 
+    def further_files(self, run, content):
+        return {}
+
     async def moved(self, run, job):
         return ""
 

@@ -24,6 +24,8 @@ protocol: {{ .Values.server.protocol }}
 proxy:
   service: v6-node-proxy
   port: 80
+server:
+  {{- include "v6-node.serverSection" . | nindent 2 }}
 algorithmServiceAccount: v6-node-algorithm
 imagePullSecrets: {{ include "v6-node.algorithmPullSecrets" . }}
 taskVolume:

@@ -20,18 +20,6 @@ to:
   {{- end }}
 {{- end }}
 
-{{/* Egress to the server. Takes a dict: root, component. */}}
-{{- define "v6-node.egressServer" -}}
-# {{ .component }} --> vantage6 server
-- ports:
-    {{- range .root.Values.network.server.ports | default (list (include "v6-node.serverPort" .root)) }}
-    - {protocol: TCP, port: {{ int . }}}
-    {{- end }}
-  {{- with .root.Values.network.server.cidrs }}
-  {{- include "v6-node.toAddresses" . | nindent 2 }}
-  {{- end }}
-{{- end }}
-
 {{/* Egress of the launcher to what the values give by addresses and ports. Takes a dict: to (in words), peers. */}}
 {{- define "v6-node.egressPeers" -}}
 # launcher --> {{ .to }}

@@ -4,7 +4,7 @@ prints one line for each fault; all faults are shown at once. No sentence repeat
 */}}
 
 {{- define "v6-node.validate" -}}
-{{- $rules := list "ownNamespace" "apiKey" "protocol" "server" "encryption" "databases" "whitelist" "tunnels" "variables" "labels" "proxyBudget" "templateNames" "resources" "isolation" -}}
+{{- $rules := list "ownNamespace" "apiKey" "protocol" "server" "serverAccess" "encryption" "databases" "whitelist" "tunnels" "variables" "labels" "proxyBudget" "templateNames" "resources" "isolation" -}}
 {{- $lines := list -}}
 {{- range $rules -}}
 {{- with include (printf "v6-node.faults.%s" .) $ | trim }}{{ $lines = append $lines . }}{{ end -}}
@@ -89,6 +89,8 @@ node.algorithm_env: {{ $name | quote }} can't be a variable of an algorithm; use
 {{- range $index, $variable := (get $.Values $component).extraEnv -}}
 {{- if regexMatch "^(V6_NODE_.*|POD_NAME|POD_IPS|HOST_IPS)$" $variable.name }}
 {{ $component }}.extraEnv[{{ $index }}].name {{ $variable.name | quote }} is set by the chart itself; choose another name, or leave it out.
+{{- else if regexMatch "(?i)^(https?|wss?|all|no)_proxy$" $variable.name }}
+{{ $component }}.extraEnv[{{ $index }}].name {{ $variable.name | quote }} would not open the way to an HTTP proxy; give its address in network.httpProxy.url instead.
 {{- end -}}
 {{- end -}}
 {{- end -}}

@@ -45,6 +45,9 @@
 - name: tasks
   persistentVolumeClaim:
     claimName: {{ include "v6-node.taskClaim" . }}
+{{- with include "v6-node.serverVolume" . }}
+{{ . }}
+{{- end }}
 - name: tmp
   emptyDir: {sizeLimit: 1Gi}
 {{- end }}

@@ -1,0 +1,133 @@
+"""Whether algorithms can read the node's file databases, and the columns of csv files.
+
+The launcher holds the node's key and reaches the network, so it never mounts a database: the diagnostics algorithm
+looks, isolated like any other, and only the names of columns and the name of an error come back.
+"""
+
+import asyncio
+import json
+import logging
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, replace
+
+from launcher.checkjobs import CheckJobs, NotRunnable
+from launcher.config import Database, NodeSection
+from launcher.invariants import InvariantError
+from launcher.kubeapi import ApiRefusal, ClusterUnavailable
+from launcher.launch import CHECK
+from launcher.runs import RequestedDatabase, Run
+from launcher.taskfiles import OutputError
+from launcher.templates import TemplateError
+
+log = logging.getLogger(__name__)
+
+_MOST_COLUMNS, _LONGEST_NAME = 10_000, 250
+_REMEDIES = {
+    "ENOENT": "there is nothing at its path; correct the database's uri, or the claim's content",
+    "EACCES": "algorithms may not read it; add the group that may to jobs.securityContext.supplementalGroups",
+    "ENOTDIR": "it is no folder; correct its type or its uri",
+    "EISDIR": "it is a folder; correct its type or its uri",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What is known of a database."""
+
+    label: str
+    trouble: str = ""
+    """Why it can't be read, with a remedy; empty if it can."""
+    columns: tuple[str, ...] | None = None
+    """Of a csv file."""
+
+
+def finding(database: Database, answer: bytes) -> Finding:
+    """What the diagnostics algorithm's answer says of a database.
+
+    Raises:
+        NotRunnable: the answer is not of the kind expected.
+    """
+    try:
+        (row,) = json.loads(answer)
+        observed, columns = str(row["observed"]), row.get("columns")
+        if columns is not None:
+            columns = tuple(str(name)[:_LONGEST_NAME] for name in list(columns)[:_MOST_COLUMNS])
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        raise NotRunnable("The diagnostics algorithm's answer is no table.") from error
+    if observed == "readable":
+        return Finding(database.label, columns=columns)
+    return Finding(database.label, f"{observed}: {_REMEDIES.get(observed, 'it can not be read')}")
+
+
+class DatabaseCheck:
+    """Looks at the file databases: when runs may start, on a schedule, and when asked.
+
+    Args:
+        node: the node's configuration.
+        jobs: carries calls of the diagnostics algorithm out.
+        every: seconds between looks.
+    """
+
+    def __init__(self, node: NodeSection, jobs: CheckJobs, every: float) -> None:
+        databases = [database for database in node.databases if not database.is_service]
+        # Below 0: the isolation check's is 0, and a server counts from 1.
+        self._looks = {
+            database.label: (
+                replace(CHECK, id=-number, task_name="database", databases=(RequestedDatabase(database.label),)),
+                database,
+            )
+            for number, database in enumerate(databases, start=1)
+        }
+        self._jobs = jobs
+        self._every = every
+        self._one_at_a_time = asyncio.Lock()
+        self.findings: list[Finding] = []
+
+    async def clean_up(self) -> None:
+        """Remove what an earlier look left.
+
+        Raises:
+            ClusterUnavailable, ApiRefusal, OSError: something is left.
+        """
+        await self._jobs.clean_up([run.id for run, _ in self._looks.values()])
+
+    async def keep(
+        self, opened: Callable[[], Awaitable[None]], share: Callable[[dict[str, list[str]]], Awaitable[None]]
+    ) -> None:
+        """Look now and then, for ever, and share what columns there are."""
+        while self._looks:
+            await opened()
+            await self.look()
+            await share({each.label: list(each.columns) for each in self.findings if each.columns is not None})
+            await asyncio.sleep(self._every)
+
+    async def look(self) -> list[Finding]:
+        """Look at all file databases; what can't be found out is said, and harms nothing."""
+        async with self._one_at_a_time:
+            try:
+                await self.clean_up()
+                try:
+                    self.findings = await self._look()
+                finally:
+                    await self.clean_up()
+            except (ClusterUnavailable, ApiRefusal, TemplateError, InvariantError, OSError) as error:
+                log.warning("the databases can't be looked at", extra={"fields": {"reason": str(error)}})
+            for found in self.findings:
+                if found.trouble:
+                    fields = {"database": found.label, "reason": found.trouble}
+                    log.warning("algorithms can't read a database", extra={"fields": fields})
+            return self.findings
+
+    async def _look(self) -> list[Finding]:
+        # A Job each: one whose volume can't be mounted would keep the others from being looked at.
+        started = {}
+        for run, database in self._looks.values():
+            asked = [{"label": database.label, "type": database.type}]
+            started[await self._jobs.start(run, "databases", asked)] = (run, database)
+        return list(await asyncio.gather(*(self._answer(name, *look) for name, look in started.items())))
+
+    async def _answer(self, name: str, run: Run, database: Database) -> Finding:
+        try:
+            return finding(database, await self._jobs.answer(name, run))
+        except (NotRunnable, OutputError) as error:
+            return Finding(database.label, str(error))

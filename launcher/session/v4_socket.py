@@ -1,0 +1,165 @@
+"""One socket.io connection to a vantage6 4.x server; a new one is made each time, so that nothing of the last is left.
+
+HTTP long polling is what the reference node uses. It passes every proxy that HTTP passes, so it is the default; over a
+websocket the same events come.
+"""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+
+import aiohttp
+import socketio
+from socketio.exceptions import SocketIOError
+
+log = logging.getLogger(__name__)
+
+NAMESPACE = "/tasks"
+Handler = Callable[[Any], Awaitable[None]]
+_CONNECT_WITHIN = 60.0
+_ANSWER_WITHIN = 30  # seconds for one request of the protocol; the library's 5 are few behind slow proxies
+_GREETED_WITHIN = 30.0
+
+
+class NotConnected(Exception):  # noqa: N818
+    """The connection failed, ended before it could be used, or is anonymous; the message is a sentence."""
+
+
+class Socket:
+    """A connection, from `connect` to `close`.
+
+    Args:
+        http: carries it.
+        transport: `polling` or `websocket`.
+        handlers: what is done about events, by name; each gets the event's payload.
+        greeting: message by which a server that has no event `sync` shows that it knows who is connected.
+    """
+
+    def __init__(
+        self, http: aiohttp.ClientSession, transport: str, handlers: Mapping[str, Handler], greeting: str
+    ) -> None:
+        self._transport = transport
+        self._greeting = greeting
+        self._unanswered: set[str] = set()
+        self._greeted, self._ended = asyncio.Event(), asyncio.Event()
+        self.token_doubtful = False
+        """Whether the server said that it can't accept the token, or silently ignored it."""
+        self._client = socketio.AsyncClient(
+            reconnection=False, http_session=http, handle_sigint=False, request_timeout=_ANSWER_WITHIN
+        )
+        for event, handler in handlers.items():
+            self._client.on(event, _guarded(event, handler), namespace=NAMESPACE)
+        for event, noted in {
+            "sync": self._on_sync,
+            "message": self._on_message,
+            "expired_token": self._on_bad_token,
+            "invalid_token": self._on_bad_token,
+            "disconnect": self._on_disconnect,
+        }.items():
+            self._client.on(event, noted, namespace=NAMESPACE)
+
+    @property
+    def live(self) -> bool:
+        """Whether the server sees the node online by this connection."""
+        return bool(self._client.connected) and self._greeted.is_set() and not self._ended.is_set()
+
+    async def connect(self, server: str, headers: Mapping[str, str]) -> None:
+        """Return when the server knows who is connected.
+
+        Raises:
+            NotConnected: it can't be reached, refuses the token, or never greets the node.
+        """
+        try:
+            async with asyncio.timeout(_CONNECT_WITHIN):
+                await self._client.connect(
+                    server,
+                    headers=dict(headers),
+                    namespaces=[NAMESPACE],
+                    transports=[self._transport],
+                    wait_timeout=_ANSWER_WITHIN,
+                )
+        except TimeoutError:
+            raise NotConnected(f"No socket.io connection to {server} within {_CONNECT_WITHIN:.0f} seconds.") from None
+        except (SocketIOError, aiohttp.ClientError, OSError) as error:
+            raise NotConnected(
+                f"No socket.io connection to {server} by {self._transport}: {error or type(error).__name__}."
+            ) from error
+        # A connection whose token the server could not read is accepted and ignored: only its greeting proves it works.
+        waiting = [asyncio.create_task(each.wait()) for each in (self._greeted, self._ended)]
+        try:
+            await asyncio.wait(waiting, timeout=_GREETED_WITHIN, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for each in waiting:
+                each.cancel()
+        if self.token_doubtful:
+            raise NotConnected("The server does not accept the token; a new one is asked for.")
+        if not self.live:
+            self.token_doubtful = True
+            raise NotConnected(f"The server at {server} did not greet this node, so it does not know who is connected.")
+
+    async def ended(self) -> None:
+        """Return when the connection ends."""
+        # Not the client's own wait(): cancelled while a connection ends, it goes on as if nothing had been said.
+        await self._ended.wait()
+
+    async def tell(self, event: str, data: Mapping[str, Any] | None = None) -> bool:
+        """Send an event; returns whether there was a connection to send it over."""
+        try:
+            await self._client.emit(event, data, namespace=NAMESPACE)
+        except SocketIOError:
+            return False
+        return True
+
+    async def ask(self, event: str, data: Mapping[str, Any], seconds: float) -> bool:
+        """Send an event and wait for the server's answer; returns whether there was one.
+
+        A server of a release that does not know the event answers nothing. Of an event that was not answered once no
+        answer is waited for again, as long as this connection lasts.
+        """
+        if event in self._unanswered:
+            return False
+        try:
+            await self._client.call(event, data, namespace=NAMESPACE, timeout=seconds)
+        except socketio.exceptions.TimeoutError:
+            self._unanswered.add(event)
+            log.warning("the server does not answer to an event", extra={"fields": {"event_name": event}})
+            return False
+        except SocketIOError:
+            return False
+        return True
+
+    async def close(self) -> None:
+        """End the connection."""
+        await self._client.disconnect()
+
+    async def _on_sync(self) -> None:
+        self._greeted.set()
+
+    async def _on_message(self, text: Any) -> None:
+        if text == self._greeting:
+            self._greeted.set()
+        log.debug("the server says", extra={"fields": {"message": str(text)[:500]}})
+
+    async def _on_bad_token(self) -> None:
+        # The connection stays, but anonymous: of no use.
+        self.token_doubtful = True
+        self._ended.set()
+
+    async def _on_disconnect(self, _: str) -> None:
+        self._ended.set()
+
+
+def _guarded(event: str, handler: Handler) -> Callable[..., Awaitable[None]]:
+    """A payload that is not as expected is said, and harms nothing."""
+
+    async def call(payload: Any = None) -> None:
+        try:
+            await handler(payload)
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            log.warning(
+                "an event of the server is not as vantage6 4.x sends it, and was passed over",
+                extra={"fields": {"event_name": event, "reason": repr(error), "payload": str(payload)[:500]}},
+            )
+
+    return call

@@ -1,0 +1,118 @@
+"""A node's session with a real server, as tests hold it: opened, or online and listened to."""
+
+import asyncio
+import contextlib
+import time
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
+from typing import Any
+
+import aiohttp
+import jwt
+import socketio
+
+from launcher.config import NodeSection, ServerAccess
+from launcher.connection import Connection
+from launcher.runs import Run
+from launcher.serverconnection import http_session
+from launcher.session.v4 import V4Session
+from tests.stage.federation import Collaboration
+from tests.stage.server import Server
+from tests.stage.task import Task
+
+
+class Heard:
+    """A listener that remembers."""
+
+    def __init__(self) -> None:
+        self.lists: list[list[int]] = []
+        self.new: list[Run] = []
+        self.kills: list[list[int] | None] = []
+
+    def open_runs(self, runs: list[Run]) -> None:
+        self.lists.append([run.id for run in runs])
+
+    def new_runs(self, runs: list[Run]) -> None:
+        self.new.extend(runs)
+
+    def killed(self, run_ids: list[int] | None, reason: str = "") -> None:
+        self.kills.append(run_ids)
+
+
+@dataclass
+class Way:
+    """How a session is held: with which server, and over what."""
+
+    server: Server
+    transport: str
+
+    def node_section(self, **more: Any) -> NodeSection:
+        return NodeSection.model_validate({"server_url": self.server.url, "port": self.server.port, **more})
+
+    def session(
+        self, http: aiohttp.ClientSession, api_key: str, connection: Connection | None = None, **more: Any
+    ) -> V4Session:
+        return V4Session(http, self.node_section(**more), api_key, transport=self.transport, connection=connection)
+
+    @contextlib.asynccontextmanager
+    async def opened(
+        self, collaboration: Collaboration, node: int = 0, access: ServerAccess | None = None, **more: Any
+    ) -> AsyncIterator[V4Session]:
+        async with http_session(access or ServerAccess()) as http:
+            session = self.session(http, collaboration.nodes[node].api_key, **more)
+            await session.open()
+            yield session
+
+    @contextlib.asynccontextmanager
+    async def online(
+        self, collaboration: Collaboration, node: int = 0, **more: Any
+    ) -> AsyncIterator[tuple[V4Session, Heard]]:
+        async with self.opened(collaboration, node, **more) as session, kept_online(session) as heard:
+            yield session, heard
+
+
+@contextlib.asynccontextmanager
+async def kept_online(session: V4Session) -> AsyncIterator[Heard]:
+    heard = Heard()
+    connected = asyncio.create_task(session.stay_connected(heard))
+    try:
+        await until(lambda: connected.done() or (session.online and heard.lists))
+        if connected.done():
+            connected.result()
+        yield heard
+    finally:
+        connected.cancel()
+        await asyncio.wait({connected})
+
+
+async def until(condition: Callable[[], Any], seconds: float = 30) -> None:
+    async with asyncio.timeout(seconds):
+        while not condition():
+            await asyncio.sleep(0.05)
+
+
+async def send(collaboration: Collaboration, *, to: list[int] | None = None, **more: Any) -> Task:
+    """Send a task to the nodes of these numbers; by default to the first."""
+    receivers = [collaboration.nodes[number].organization for number in to or [0]]
+    researcher = await asyncio.to_thread(collaboration.researcher)
+    return await asyncio.to_thread(researcher.send, "localhost/none:1", "nothing", to=receivers, **more)
+
+
+def forged(way: Way, session: V4Session, *, seconds: float = -10, secret: str | None = None) -> str:
+    """The session's access token, but valid until so many seconds from now, or signed with a secret of nobody."""
+    claims = {**session._rest.claims, "exp": int(time.time() + seconds)}
+    return jwt.encode(claims, secret or way.server._state.jwt_secret, algorithm="HS256")
+
+
+@contextlib.asynccontextmanager
+async def listening(way: Way, headers: dict[str, str], **handlers: Callable[[Any], Any]) -> AsyncIterator[None]:
+    """A user's own socket.io connection, as the web interface has one."""
+    client = socketio.AsyncClient(reconnection=False)
+    for event, handler in handlers.items():
+        client.on(event, handler, namespace="/tasks")
+    server = f"{way.server.url}:{way.server.port}"
+    await client.connect(server, headers=headers, namespaces=["/tasks"], transports=["polling"])
+    try:
+        yield
+    finally:
+        await client.disconnect()

@@ -1,0 +1,90 @@
+"""What is concluded from the diagnostics algorithm's look at a database."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from launcher.checkjobs import NotRunnable
+from launcher.config import Database, NodeSection
+from launcher.databasecheck import DatabaseCheck, finding
+from tests.unit.algorithm_module import imported
+
+CSV = Database(label="default", type="csv", uri="/srv/a.csv")
+
+
+def test_columns_of_a_csv_file():
+    assert finding(CSV, b'[{"observed": "readable", "columns": ["age", "weight"]}]').columns == ("age", "weight")
+
+
+@pytest.mark.parametrize(
+    ("error", "remedy"), [("ENOENT", "correct the database's uri"), ("EACCES", "supplementalGroups")]
+)
+def test_a_trouble_comes_with_a_remedy(error: str, remedy: str):
+    found = finding(CSV, json.dumps([{"observed": error}]).encode())
+    assert found.trouble.startswith(f"{error}: ")
+    assert remedy in found.trouble
+    assert found.columns is None
+
+
+@pytest.mark.parametrize(
+    "answer", [b"", b"{}", b"[]", b"[1]", b'[{"columns": []}]', b'[{"observed": "x", "columns": 3}]']
+)
+def test_an_answer_of_another_kind_says_nothing(answer: bytes):
+    with pytest.raises(NotRunnable):
+        finding(CSV, answer)
+
+
+class Jobs:
+    """Answers as it is told, and counts what is left."""
+
+    def __init__(self, answers: dict[str, bytes | Exception]) -> None:
+        self.answers, self.cleaned = answers, 0
+
+    async def start(self, run, method, asked):
+        assert method == "databases"
+        assert run.id < 0
+        return asked[0]["label"]
+
+    async def answer(self, name, run):
+        if isinstance(found := self.answers[name], Exception):
+            raise found
+        return found
+
+    async def clean_up(self, ids):
+        self.cleaned += 1
+
+
+async def test_one_that_can_not_be_mounted_does_not_hide_the_others(caplog: pytest.LogCaptureFixture):
+    node = NodeSection.model_validate(
+        {
+            "server_url": "https://a.example",
+            "databases": [
+                {"label": "gone", "type": "csv", "uri": "/a"},
+                {"label": "here", "type": "csv", "uri": "/b"},
+                {"label": "served", "type": "sql"},
+            ],
+        }
+    )
+    jobs = Jobs({"gone": NotRunnable("it did not end"), "here": b'[{"observed": "readable", "columns": ["a"]}]'})
+    found = await DatabaseCheck(node, jobs, 60).look()  # type: ignore[arg-type]
+    assert [(each.label, each.trouble, each.columns) for each in found] == [
+        ("gone", "it did not end", None),
+        ("here", "", ("a",)),
+    ]
+    assert jobs.cleaned == 2
+    assert "algorithms can't read a database" in caplog.text
+
+
+def test_the_algorithm_reads_a_header_and_names_errors(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    (tmp_path / "a.csv").write_text('\ufeff"age",weight, "x,y"\n1,2,3\n')
+    (tmp_path / "empty.csv").write_text("")
+    paths = {"A": "a.csv", "B": "absent.csv", "C": ".", "D": "a.csv", "E": "empty.csv"}
+    for label, path in paths.items():
+        monkeypatch.setenv(f"{label}_DATABASE_URI", str(tmp_path / path))
+    kinds = {"a": "csv", "b": "csv", "c": "folder", "d": "folder", "e": "csv"}
+    with imported("diagnostics") as module:
+        rows = module.databases([{"label": label, "type": kind} for label, kind in kinds.items()])
+    assert [row["observed"] for row in rows] == ["readable", "ENOENT", "readable", "ENOTDIR", "readable"]
+    assert rows[0]["columns"] == ["age", "weight", ' "x', 'y"']
+    assert rows[4]["columns"] == []
