@@ -29,6 +29,7 @@ _MAX_INPUT_BYTES = 2**28
 _FIRST_PING, _PING_EVERY = 5.0, 60.0
 # Events are hints and can be lost: now and then the open runs are read again, and the configuration is shared again.
 _SYNC_EVERY = 600.0
+_SYNC_EVERY_DEAF = 20.0  # where the server tells of nothing, time after time
 _LOG_WITHIN = 10
 
 
@@ -263,8 +264,11 @@ class V4Session:
                 if renew:
                     await self._rest.renew()
                 await socket.connect(self._node.server, self._rest.headers)
+                deaf = not await socket.hears()
+                if deaf and not failures:
+                    raise NotConnected("The server did not let this node into its collaboration's room.")
                 failures = 0
-                await self._be_online(socket)
+                await self._be_online(socket, _SYNC_EVERY_DEAF if deaf else _SYNC_EVERY)
                 self._connection.failed("The connection to the server ended.")
             except (NotConnected, ServerUnavailable) as error:
                 failures += 1
@@ -274,12 +278,12 @@ class V4Session:
             renew = socket.token_doubtful
             await asyncio.sleep(backoff(failures))
 
-    async def _be_online(self, socket: Socket) -> None:
+    async def _be_online(self, socket: Socket, sync_every: float) -> None:
         """Return when the connection ends."""
         log.info("online", extra={"fields": {"node": self.identity.name, "server": self.identity.server}})
         self._connection.came()
         async with asyncio.TaskGroup() as meanwhile:
-            tasks = [meanwhile.create_task(self._ping(socket)), meanwhile.create_task(self._keep_in_step())]
+            tasks = [meanwhile.create_task(self._ping(socket)), meanwhile.create_task(self._keep_in_step(sync_every))]
             await socket.ended()
             for task in tasks:
                 task.cancel()
@@ -290,7 +294,7 @@ class V4Session:
             await socket.tell("ping")
             await asyncio.sleep(_PING_EVERY)
 
-    async def _keep_in_step(self) -> None:
+    async def _keep_in_step(self, every: float) -> None:
         """Read the open runs and share the configuration: at once, now and then, and when something was missed."""
         failures = 0
         while True:
@@ -298,7 +302,7 @@ class V4Session:
             try:
                 self._listener.open_runs(await self.open_runs())
                 await self._share()
-                failures, pause = 0, _SYNC_EVERY
+                failures, pause = 0, every
             except (ServerUnavailable, ServerRefusal) as error:
                 failures += 1
                 pause = backoff(failures)

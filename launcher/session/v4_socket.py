@@ -5,6 +5,7 @@ websocket the same events come.
 """
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
@@ -20,6 +21,8 @@ Handler = Callable[[Any], Awaitable[None]]
 _CONNECT_WITHIN = 60.0
 _ANSWER_WITHIN = 30  # seconds for one request of the protocol; the library's 5 are few behind slow proxies
 _GREETED_WITHIN = 30.0
+_IN_ROOM_WITHIN = 10.0
+_CLOSED_WITHIN = 5.0
 
 
 class NotConnected(Exception):  # noqa: N818
@@ -33,7 +36,8 @@ class Socket:
         http: carries it.
         transport: `polling` or `websocket`.
         handlers: what is done about events, by name; each gets the event's payload.
-        greeting: message by which a server that has no event `sync` shows that it knows who is connected.
+        greeting: message by which the server tells the collaboration, this node included, that the node is in its
+            room. In releases without the event `sync` that is the only sign of being known.
     """
 
     def __init__(
@@ -42,7 +46,7 @@ class Socket:
         self._transport = transport
         self._greeting = greeting
         self._unanswered: set[str] = set()
-        self._greeted, self._ended = asyncio.Event(), asyncio.Event()
+        self._greeted, self._in_room, self._ended = asyncio.Event(), asyncio.Event(), asyncio.Event()
         self.token_doubtful = False
         """Whether the server said that it can't accept the token, or silently ignored it."""
         self._client = socketio.AsyncClient(
@@ -98,6 +102,17 @@ class Socket:
             self.token_doubtful = True
             raise NotConnected(f"The server at {server} did not greet this node, so it does not know who is connected.")
 
+    async def hears(self) -> bool:
+        """Whether the node is in its collaboration's room, where tasks are told; waits some seconds for it.
+
+        The server says `sync` first, and may fail before the node is in the room (4.15.2, while another node
+        disconnects): the node is then online and deaf.
+        """
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_IN_ROOM_WITHIN):
+                await self._in_room.wait()
+        return self._in_room.is_set()
+
     async def ended(self) -> None:
         """Return when the connection ends."""
         # Not the client's own wait(): cancelled while a connection ends, it goes on as if nothing had been said.
@@ -130,14 +145,26 @@ class Socket:
         return True
 
     async def close(self) -> None:
-        """End the connection."""
-        await self._client.disconnect()
+        """End the connection, within some seconds even if the other side keeps silent."""
+        engine = self._client.eio
+        try:
+            async with asyncio.timeout(_CLOSED_WITHIN):
+                if self._client.connected:
+                    # The library takes no leave while a request is under way, and then waits for the server's next word.
+                    await engine.queue.join()
+                await self._client.disconnect()
+        except TimeoutError:
+            await engine.disconnect(abort=True)
+            for task in (engine.read_loop_task, engine.write_loop_task):
+                if task is not None:
+                    task.cancel()
 
     async def _on_sync(self) -> None:
         self._greeted.set()
 
     async def _on_message(self, text: Any) -> None:
         if text == self._greeting:
+            self._in_room.set()
             self._greeted.set()
         log.debug("the server says", extra={"fields": {"message": str(text)[:500]}})
 

@@ -60,13 +60,18 @@ def way(request: pytest.FixtureRequest, server_of: Callable[[str], Server]) -> W
 
 
 @pytest.fixture
-def collaboration(way: Way) -> Collaboration:
+def collaboration(way: Way) -> Iterator[Collaboration]:
     """A collaboration of two hospitals that no other test uses; the node under test is the first one's."""
     # Logged in anew: a test before this one may have given the server a new secret.
     federation = Federation(way.server)
     number = next(_numbers)
     names = (f"Hospital {number}", f"Clinic {number}")
-    return federation.collaboration(f"Study {number}", [federation.organization(name) for name in names])
+    made = federation.collaboration(f"Study {number}", [federation.organization(name) for name in names])
+    yield made
+    # At each log-in the server compares the key with every node's, a fifth of a second for each.
+    root = Federation(way.server).root
+    for node in made.nodes:
+        root.node.delete(node.id)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

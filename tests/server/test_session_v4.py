@@ -179,6 +179,30 @@ async def test_a_connection_that_the_server_silently_ignores_is_not_believed(
         await asyncio.wait({connected})
 
 
+@pytest.mark.contract("§4 room of the collaboration")
+async def test_a_node_that_the_server_tells_nothing_asks_by_itself(
+    way: Way, collaboration: Collaboration, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr("launcher.session.v4_socket._IN_ROOM_WITHIN", 1.0)
+    monkeypatch.setattr("launcher.session.v4._SYNC_EVERY_DEAF", 1.0)
+    connection = Connection()
+    async with http_session(ServerAccess()) as http:
+        session = way.session(http, collaboration.nodes[0].api_key, connection)
+        await session.open()
+        if way.server.version() == OLDEST:  # which has no other sign than the room's message
+            return
+        monkeypatch.setattr(V4Session, "_greeting", "what nobody says")
+        monkeypatch.setattr(V4Session, "_on_new_task", None)
+        heard = Heard()
+        connected = asyncio.create_task(session.stay_connected(heard))
+        await until(lambda: "room" in connection.reason)
+        await until(lambda: connection.online)
+        task = await send(collaboration)
+        await until(lambda: heard.lists and heard.lists[-1] == [task.run()["id"]])
+        connected.cancel()
+        await asyncio.wait({connected})
+
+
 @pytest.mark.contract("§4 ping")
 async def test_the_server_sees_pings(way: Way, collaboration: Collaboration, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr("launcher.session.v4._FIRST_PING", 0.1)
