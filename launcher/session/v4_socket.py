@@ -150,7 +150,7 @@ class Socket:
         try:
             async with asyncio.timeout(_CLOSED_WITHIN):
                 if self._client.connected:
-                    # The library takes no leave while a request is under way, and then waits for the server's next word.
+                    # While a request is under way the library takes no leave, and waits for the server's next word.
                     await engine.queue.join()
                 await self._client.disconnect()
         except TimeoutError:
