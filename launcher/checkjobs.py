@@ -11,6 +11,7 @@ from launcher.kubeapi import Tree
 from launcher.launch import Launch
 from launcher.runs import JobState, Run
 from launcher.taskfiles import TaskFiles
+from launcher.waiting import waiting
 
 _PATIENCE = 120.0
 _LOOK_EVERY = 0.2
@@ -85,10 +86,9 @@ class CheckJobs:
                         break
                     await asyncio.sleep(_LOOK_EVERY)
         except TimeoutError:
-            waits = ((pod or {}).get("status", {}).get("conditions") or [{}])[0].get("message", "")
-            raise NotRunnable(
-                f"The diagnostics algorithm did not end within {patience:.0f} seconds. {waits}".strip()
-            ) from None
+            why = waiting(job, pod, await self._cluster.warning_on(pod or job))
+            sentence = f"The diagnostics algorithm did not end within {patience:.0f} seconds."
+            raise NotRunnable(f"{sentence} {why.sentence}" if why else sentence) from None
         end = outcome(job, pod)
         if end and end.failed:
             raise NotRunnable(f"The diagnostics algorithm failed. {end.sentence}")

@@ -182,6 +182,16 @@ class Cluster:
         pods = (await self._api.call("GET", f"{self._core}/pods", query))["items"]
         return job, pods[0] if pods else None
 
+    async def warning_on(self, thing: Tree) -> Trouble | None:
+        """The last warning on a Job or pod, asked of the API server now."""
+        uid = thing["metadata"].get("uid", "")
+        query = {"fieldSelector": f"type=Warning,involvedObject.uid={uid}"}
+        events = (await self._api.call("GET", f"{self._core}/events", query))["items"]
+        if not events:
+            return None
+        last = max(events, key=lambda event: event.get("lastTimestamp") or event["metadata"]["creationTimestamp"])
+        return Trouble(uid, last.get("reason") or "", last.get("message") or "")
+
     async def delete_checks(self, kind: str) -> None:
         """Delete the Jobs of all checks of a kind."""
         for job in (await self._api.call("GET", self._jobs_path, {"labelSelector": f"{CHECK_LABEL}={kind}"}))["items"]:

@@ -21,6 +21,8 @@ from launcher.templates import TemplateError
 
 log = logging.getLogger(__name__)
 
+Share = Callable[[dict[str, list[str]]], Awaitable[None]]
+
 _MOST_COLUMNS, _LONGEST_NAME = 10_000, 250
 _REMEDIES = {
     "ENOENT": "there is nothing at its path; correct the database's uri, or the claim's content",
@@ -59,6 +61,10 @@ def finding(database: Database, answer: bytes) -> Finding:
     return Finding(database.label, f"{observed}: {_REMEDIES.get(observed, 'it can not be read')}")
 
 
+async def _nobody(_: dict[str, list[str]]) -> None:
+    """Who columns are shared with before the node is online."""
+
+
 class DatabaseCheck:
     """Looks at the file databases: when runs may start, on a schedule, and when asked.
 
@@ -81,7 +87,13 @@ class DatabaseCheck:
         self._jobs = jobs
         self._every = every
         self._one_at_a_time = asyncio.Lock()
-        self.findings: list[Finding] = []
+        self._found: dict[str, Finding] = {}
+        self._share: Share = _nobody
+
+    @property
+    def findings(self) -> list[Finding]:
+        """What is known of the databases by now."""
+        return [self._found[label] for label in self._looks if label in self._found]
 
     async def clean_up(self) -> None:
         """Remove what an earlier look left.
@@ -91,14 +103,17 @@ class DatabaseCheck:
         """
         await self._jobs.clean_up([run.id for run, _ in self._looks.values()])
 
-    async def keep(
-        self, opened: Callable[[], Awaitable[None]], share: Callable[[dict[str, list[str]]], Awaitable[None]]
-    ) -> None:
-        """Look now and then, for ever, and share what columns there are."""
+    async def keep(self, opened: Callable[[], Awaitable[None]], share: Share) -> None:
+        """Look now and then, for ever.
+
+        Args:
+            opened: returns when runs may start.
+            share: given the columns of all csv files whose columns are known, whenever one was looked at.
+        """
+        self._share = share
         while self._looks:
             await opened()
             await self.look()
-            await share({each.label: list(each.columns) for each in self.findings if each.columns is not None})
             await asyncio.sleep(self._every)
 
     async def look(self) -> list[Finding]:
@@ -107,24 +122,30 @@ class DatabaseCheck:
             try:
                 await self.clean_up()
                 try:
-                    self.findings = await self._look()
+                    await self._look()
                 finally:
                     await self.clean_up()
             except (ClusterUnavailable, ApiRefusal, TemplateError, InvariantError, OSError) as error:
                 log.warning("the databases can't be looked at", extra={"fields": {"reason": str(error)}})
-            for found in self.findings:
-                if found.trouble:
-                    fields = {"database": found.label, "reason": found.trouble}
-                    log.warning("algorithms can't read a database", extra={"fields": fields})
             return self.findings
 
-    async def _look(self) -> list[Finding]:
+    async def _look(self) -> None:
         # A Job each: one whose volume can't be mounted would keep the others from being looked at.
         started = {}
         for run, database in self._looks.values():
             asked = [{"label": database.label, "type": database.type}]
             started[await self._jobs.start(run, "databases", asked)] = (run, database)
-        return list(await asyncio.gather(*(self._answer(name, *look) for name, look in started.items())))
+        # As they come: one that can't be mounted takes as long as there is patience.
+        for answer in asyncio.as_completed([self._answer(name, *look) for name, look in started.items()]):
+            await self._note(await answer)
+
+    async def _note(self, found: Finding) -> None:
+        self._found[found.label] = found
+        if found.trouble:
+            fields = {"database": found.label, "reason": found.trouble}
+            log.warning("algorithms can't read a database", extra={"fields": fields})
+        if found.columns is not None:
+            await self._share({each.label: list(each.columns) for each in self.findings if each.columns is not None})
 
     async def _answer(self, name: str, run: Run, database: Database) -> Finding:
         try:

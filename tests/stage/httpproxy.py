@@ -8,8 +8,9 @@ from dataclasses import dataclass, field
 
 @dataclass
 class HttpProxy:
-    """Listens on loopback, in a thread of its own; names it is asked for are all this machine."""
+    """Listens on an address of this machine, in a thread of its own; names it is asked for are all this address."""
 
+    address: str = "127.0.0.1"
     port: int = 0
     asked: list[str] = field(default_factory=list)
     """Host and port of each tunnel."""
@@ -29,7 +30,7 @@ class HttpProxy:
         self._thread.join(10)
 
     async def _serve(self, ready: "Future[int]") -> None:
-        server = await asyncio.start_server(self._tunnel, "127.0.0.1", 0)
+        server = await asyncio.start_server(self._tunnel, self.address, 0)
         ready.set_result(server.sockets[0].getsockname()[1])
         await self._stop.wait()
         server.close()
@@ -41,7 +42,7 @@ class HttpProxy:
         assert method == "CONNECT", head[0]
         self.asked.append(target)
         self.credentials += [line.partition(": ")[2] for line in head if line.lower().startswith("proxy-auth")]
-        far, forth = await asyncio.open_connection("127.0.0.1", int(target.rpartition(":")[2]))
+        far, forth = await asyncio.open_connection(self.address, int(target.rpartition(":")[2]))
         back.write(b"HTTP/1.1 200 Connection established\r\n\r\n")
         ways = [asyncio.ensure_future(_pass_on(near, forth)), asyncio.ensure_future(_pass_on(far, back))]
         stopped = asyncio.ensure_future(self._stop.wait())

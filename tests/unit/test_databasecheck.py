@@ -1,5 +1,6 @@
 """What is concluded from the diagnostics algorithm's look at a database."""
 
+import asyncio
 import json
 from pathlib import Path
 
@@ -40,6 +41,7 @@ class Jobs:
 
     def __init__(self, answers: dict[str, bytes | Exception]) -> None:
         self.answers, self.cleaned = answers, 0
+        self.held: dict[str, asyncio.Event] = {}
 
     async def start(self, run, method, asked):
         assert method == "databases"
@@ -47,6 +49,8 @@ class Jobs:
         return asked[0]["label"]
 
     async def answer(self, name, run):
+        if name in self.held:
+            await self.held[name].wait()
         if isinstance(found := self.answers[name], Exception):
             raise found
         return found
@@ -74,6 +78,24 @@ async def test_one_that_can_not_be_mounted_does_not_hide_the_others(caplog: pyte
     ]
     assert jobs.cleaned == 2
     assert "algorithms can't read a database" in caplog.text
+
+
+async def test_columns_are_shared_as_soon_as_they_are_known():
+    databases = [{"label": label, "type": "csv", "uri": "/a"} for label in ("slow", "quick")]
+    node = NodeSection.model_validate({"server_url": "https://a.example", "databases": databases})
+    shared: asyncio.Queue[dict[str, list[str]]] = asyncio.Queue()
+    columns = b'[{"observed": "readable", "columns": ["a"]}]'
+    jobs = Jobs({"slow": columns, "quick": columns})
+    jobs.held["slow"] = asyncio.Event()
+
+    async def opened() -> None:
+        pass
+
+    keeping = asyncio.create_task(DatabaseCheck(node, jobs, 60).keep(opened, shared.put))  # type: ignore[arg-type]
+    assert await asyncio.wait_for(shared.get(), 5) == {"quick": ["a"]}
+    jobs.held["slow"].set()
+    assert await asyncio.wait_for(shared.get(), 5) == {"slow": ["a"], "quick": ["a"]}
+    keeping.cancel()
 
 
 def test_the_algorithm_reads_a_header_and_names_errors(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
