@@ -12,6 +12,7 @@ from typing import Any
 
 import aiohttp
 import socketio
+from engineio.payload import Payload
 from socketio.exceptions import SocketIOError
 
 log = logging.getLogger(__name__)
@@ -23,6 +24,11 @@ _ANSWER_WITHIN = 30  # seconds for one request of the protocol; the library's 5 
 _GREETED_WITHIN = 30.0
 _IN_ROOM_WITHIN = 10.0
 _CLOSED_WITHIN = 5.0
+
+
+# The library takes 16 messages in one answer to a poll for an attack, and ends the connection. A busy collaboration has
+# more to tell at once: each task, and each change of every run, is told to all.
+Payload.max_decode_packets = 2**16
 
 
 class NotConnected(Exception):  # noqa: N818
