@@ -23,6 +23,7 @@ log = logging.getLogger(__name__)
 
 Share = Callable[[dict[str, list[str]]], Awaitable[None]]
 
+_PATIENCE = 60.0  # seconds; the image is there, as the isolation was checked with it
 _MOST_COLUMNS, _LONGEST_NAME = 10_000, 250
 _REMEDIES = {
     "ENOENT": "there is nothing at its path; correct the database's uri, or the claim's content",
@@ -149,6 +150,6 @@ class DatabaseCheck:
 
     async def _answer(self, name: str, run: Run, database: Database) -> Finding:
         try:
-            return finding(database, await self._jobs.answer(name, run))
+            return finding(database, await self._jobs.answer(name, run, _PATIENCE))
         except (NotRunnable, OutputError) as error:
             return Finding(database.label, str(error))

@@ -114,11 +114,11 @@ def test_the_server_gets_the_nodes_load(node: Node, server: Server) -> None:
 @pytest.mark.contract("§9 run_context_file")
 def test_an_algorithm_finds_its_run_described(node: Node, behave: str) -> None:
     researcher = node.collaboration.researcher()
-    task = researcher.send(behave, "use", "/mnt/data/run_context.json", databases=["default"]).wait()
+    task = researcher.send(behave, "use", "$RUN_CONTEXT_FILE", databases=["default"]).wait()
     context = json.loads(task.result())
     assert context["x-vantage6"]["run_id"] == task.run()["id"]
     assert context["entrypoint"] == {"name": "use"}
-    assert context["arguments"]["positional"] == ["/mnt/data/run_context.json"]
+    assert context["arguments"]["positional"] == ["$RUN_CONTEXT_FILE"]
     (database,) = context["inputs"]
     assert (database["id"], database["type"]) == ("default", "csv")
     assert researcher.send(behave, "use", database["uri"], databases=["default"]).wait().result().startswith("age,")

@@ -48,7 +48,7 @@ class Jobs:
         assert run.id < 0
         return asked[0]["label"]
 
-    async def answer(self, name, run):
+    async def answer(self, name, run, patience):
         if name in self.held:
             await self.held[name].wait()
         if isinstance(found := self.answers[name], Exception):

@@ -42,7 +42,7 @@ ca: {{ include "v6-node.serverCa" . | default "null" }}
 
 {{/*
 The variables that tell of the HTTP proxy. socket.io over a websocket asks for those of `ws` and `wss`. The API server is
-never reached through it: its client does not look at them.
+never reached through it.
 */}}
 {{- define "v6-node.httpProxyVariables" -}}
 {{- with .Values.network.httpProxy -}}
@@ -55,7 +55,7 @@ never reached through it: its client does not look at them.
   value: {{ $.Values.network.httpProxy.url | quote }}
   {{- end }}
 {{- end }}
-- {name: NO_PROXY, value: "localhost,127.0.0.1,::1"}
+- {name: NO_PROXY, value: "localhost,127.0.0.1,::1,$(KUBERNETES_SERVICE_HOST)"}
 {{- end -}}
 {{- end -}}
 {{- end }}

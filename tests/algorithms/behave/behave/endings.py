@@ -86,8 +86,8 @@ def fill(path: str, bytes: int, seconds: float = 120) -> int:  # noqa: A002
 
 
 def use(path: str, mode: str = "r") -> str:
-    """Open a file, read or write, without catching what comes of it."""
-    with Path(path).open(mode) as file:
+    """Open a file, read or write, without catching what comes of it; variables such as $RUN_CONTEXT_FILE are known."""
+    with Path(os.path.expandvars(path)).open(mode) as file:
         return file.read() if mode == "r" else str(file.write("behave was here"))
 
 
