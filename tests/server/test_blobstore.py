@@ -69,6 +69,7 @@ async def test_an_empty_result_needs_no_blob(site):
         assert (await session.find(run.id), blobs(site)) == (None, before)
 
 
+@pytest.mark.contract("§10 blobstream")
 async def test_an_algorithm_uploads_inputs_and_reads_results_of_its_own_subtask(site):
     async with site.session() as session:
         await send(site)

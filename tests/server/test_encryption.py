@@ -35,6 +35,9 @@ async def read(answer, status=200):
     return body
 
 
+@pytest.mark.contract("§10 POST /task")
+@pytest.mark.contract("§10 GET /result")
+@pytest.mark.contract("§10 GET /result/{id}")
 async def test_a_central_function_and_its_parts_from_task_to_result(sites):
     centre, other = sites
     async with centre.session() as ours, other.session() as theirs:

@@ -59,6 +59,7 @@ async def run_of(session, collaboration, sender=0, **more):
     return found
 
 
+@pytest.mark.contract("§8 allowed_users and allowed_organizations")
 async def test_an_organization_by_its_name_and_by_its_number(server, collaboration):
     last = collaboration.nodes[-1].organization
     for entry in (last.name, last.id, str(last.id)):
@@ -69,6 +70,7 @@ async def test_an_organization_by_its_name_and_by_its_number(server, collaborati
                 await approval.of(await run_of(session, collaboration, 1))
 
 
+@pytest.mark.contract("§8 allowed_users and allowed_organizations")
 async def test_a_user_by_number(server, collaboration):
     async with opened(server, collaboration) as (session, _):
         run = await run_of(session, collaboration)
@@ -79,6 +81,8 @@ async def test_a_user_by_number(server, collaboration):
             await approval.of(run)
 
 
+@pytest.mark.contract("§8 the server refuses early")
+@pytest.mark.contract("§12 allowed_users")
 async def test_what_is_shared_lets_the_server_refuse_early(server, collaboration):
     north, south = collaboration.nodes[0].organization, collaboration.nodes[1].organization
     async with opened(server, collaboration, allowed_users=["99999"], allowed_organizations=[north.name]) as (

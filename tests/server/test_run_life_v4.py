@@ -87,6 +87,7 @@ async def test_times_have_a_fraction_and_are_written_as_the_server_does(way: Way
 
 @pytest.mark.contract("§5 a patch erases what it leaves out")
 @pytest.mark.contract("§18 6 log survives")
+@pytest.mark.contract("§12 algorithm_log")
 async def test_a_log_grows_while_the_run_is_active_and_is_what_was_delivered_at_the_end(
     way: Way, collaboration: Collaboration
 ):

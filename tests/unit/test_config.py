@@ -91,6 +91,7 @@ def test_labels_that_differ_only_in_case_are_refused(tmp_path):
         load(tmp_path, tree)
 
 
+@pytest.mark.contract("§11 labels")
 @pytest.mark.parametrize("label", ["data", "tmp"])
 def test_a_folder_may_not_hide_the_runs_own_files(tmp_path, label):
     with pytest.raises(ConfigError, match=f"a folder can't be labelled '{label}'"):

@@ -4,6 +4,8 @@ import json
 import re
 from pathlib import Path
 
+import pytest
+
 from launcher.policies import Policies
 
 ROOT = Path(__file__).parents[2]
@@ -24,16 +26,19 @@ def rows():
     return {key: (home, why) for keys, home, why in found for key in re.findall(r"`([^`]+)`", keys)}
 
 
+@pytest.mark.contract("§15 keys")
 def test_every_key_has_a_home_or_a_refusal():
     assert sorted(rows()) == sorted(VANTAGE6.split())
 
 
+@pytest.mark.contract("§15 keys")
 def test_the_schema_takes_and_refuses_what_the_page_says():
     assert {key for key, (home, _) in rows().items() if home != "refused"} == set(NODE)
     for key, (home, why) in rows().items():
         assert (f"`node.{key}`" in home) or (home == "refused" and why.strip()), key
 
 
+@pytest.mark.contract("§15 keys")
 def test_the_keys_of_policies_and_logging_agree():
     assert set(NODE["policies"]["properties"]) == set(Policies.model_fields)
     assert set(NODE["logging"]["properties"]) == {"level"}

@@ -45,6 +45,7 @@ def test_an_input_that_is_no_object_is_refused(content: bytes):
         run_context(CONFIG, IDENTITY, RUN, content)
 
 
+@pytest.mark.contract("§9 run_context_file")
 def test_its_path_is_told_plainly_and_only_where_there_is_one():
     run = replace(RUN, databases=())
     assert "RUN_CONTEXT_FILE" not in environment(CONFIG, run)
