@@ -67,7 +67,7 @@ def test_encoding_can_be_undone(text):
 def test_paths_and_proxy():
     variables = decoded(RUN)
     assert variables["INPUT_FILE"] == "/mnt/data/task-000000007/input"
-    assert variables["HOST"], variables["PORT"] == ("http://proxyserver", "80")
+    assert (variables["HOST"], variables["PORT"]) == ("http://proxyserver", "80")
     assert variables["API_PATH"] == ""
     assert variables["TEMPORARY_FOLDER"] == "/mnt/tmp"
 

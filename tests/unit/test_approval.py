@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from launcher.approval import Approval, NotApproved
-from launcher.policies import Policies
+from launcher.policies import BASICS, Policies
 from launcher.registry import ImageUnavailable
 from launcher.runs import RunStatus
 from launcher.session import ServerRefusal, ServerUnavailable
@@ -122,6 +122,23 @@ async def test_an_organization_by_its_name():
     server = Server()
     await decide(server=server, allowed_organizations=[3])
     assert server.asked == []
+
+
+@pytest.mark.contract("§8 order")
+async def test_basics_then_who_sent_it_then_the_name_of_the_image_and_the_store_last():
+    policies = {
+        "allow_basics_algorithm": False,
+        "allowed_users": [1],
+        "allowed_algorithms": ["ghcr.io/a/c"],
+        "allowed_algorithm_stores": ["https://store.example.org"],
+    }
+    basics, server = replace(TASK, image=f"{BASICS}:latest"), Server()
+    server.confirms = False
+    for policy in list(policies):
+        assert server.asked == [], "only where everything else allows it"
+        assert (await refused(run=basics, server=server, **policies)).rule == policy
+        del policies[policy]
+    assert server.asked
 
 
 STORES = {"allowed_algorithm_stores": ["https://store.example.org"]}
