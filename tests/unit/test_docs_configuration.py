@@ -10,7 +10,8 @@ from launcher.policies import Policies
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "configuration.md").read_text()
-NODE = json.loads((ROOT / "charts" / "v6-node" / "values.schema.json").read_text())["properties"]["node"]["properties"]
+SCHEMA = json.loads((ROOT / "charts" / "v6-node" / "values.schema.json").read_text())
+NODE = SCHEMA["properties"]["node"]["properties"]
 
 # What vantage6-node 4.15 reads (its documentation, and its code).
 VANTAGE6 = """
@@ -19,6 +20,9 @@ algorithm_device_requests share_config share_algorithm_logs run_context_file nod
 node_extra_hosts images alpine vpn_subnet ssh-tunnels whitelist docker_services logging debug prometheus
 directories
 """
+
+
+DATABASE = "label type uri env mount_mode"
 
 
 def rows():
@@ -42,3 +46,10 @@ def test_the_schema_takes_and_refuses_what_the_page_says():
 def test_the_keys_of_policies_and_logging_agree():
     assert set(NODE["policies"]["properties"]) == set(Policies.model_fields)
     assert set(NODE["logging"]["properties"]) == {"level"}
+
+
+@pytest.mark.contract("§15 keys")
+def test_the_keys_of_a_database_are_taken():
+    for key in DATABASE.split():
+        assert key in SCHEMA["definitions"]["database"]["properties"]
+        assert key in rows()["databases"][1], "the page's remark"
