@@ -164,6 +164,20 @@ async def test_what_the_server_refuses_is_not_asked_again_and_stays_what_it_is(s
     assert (unknown.status, (await unknown.json())["msg"]) == (422, "Signature verification failed")
 
 
+@pytest.mark.contract("§10 an outage of the server")
+async def test_what_changes_nothing_is_tried_again_while_the_server_is_away_and_a_new_task_is_not(scene: Scene):
+    tried: list[str] = []
+
+    def away_once(method: str, path: str, body: Any) -> int | None:
+        tried.append(method)
+        return 503 if tried.count(method) == 1 else None
+
+    scene.recorder.intercept = away_once
+    assert (await scene.algorithm.get(f"/organization/{scene.site.organization.id}")).status == 200
+    assert (await scene.algorithm.post("/task", json=scene.subtask())).status == 503
+    assert tried == ["GET", "GET", "POST"]
+
+
 @pytest.mark.contract("§10 what is passed on")
 async def test_token_query_and_body_reach_the_server_and_no_other_header_of_the_algorithm(scene: Scene):
     more = {"Cookie": "a=b", "X-Forwarded-For": "10.0.0.1", "Server-Url": "https://elsewhere.example.org"}

@@ -122,6 +122,7 @@ async def test_a_token_for_another_image_is_refused_once(way: Way, collaboration
             await session._rest.call("POST", "/token/container", body={"task_id": heard.new[0].task_id, "image": "b"})
 
 
+@pytest.mark.contract("§4 transports")
 @pytest.mark.contract("§4 connecting sets the node online")
 async def test_online_while_connected_and_offline_afterwards(way: Way, collaboration: Collaboration):
     node, researcher = collaboration.nodes[0], collaboration.researcher()
@@ -246,6 +247,23 @@ async def test_many_open_runs_are_all_found_across_pages(
     async with way.online(collaboration) as (session, _):
         monkeypatch.setattr("launcher.session.v4._PAGE", 5)
         assert [run.id for run in await session.open_runs()] == sent
+
+
+@pytest.mark.contract("§4 other events")
+async def test_events_that_are_none_of_its_business_change_nothing(
+    way: Way, collaboration: Collaboration, caplog: pytest.LogCaptureFixture
+):
+    async with way.online(collaboration) as (session, heard):
+        async with way.online(collaboration, node=1) as (other, theirs):
+            await send(collaboration, to=[1])
+            await until(lambda: theirs.new)
+            await other.take(theirs.new[0])
+            await other.deliver(theirs.new[0], Outcome(RunStatus.COMPLETED), b"1", "")
+        await asyncio.sleep(0.5)
+        assert session.online
+        assert (heard.new, heard.kills) == ([], [])
+    ours = [record for record in caplog.records if record.name.startswith("launcher")]
+    assert [record.message for record in ours if record.levelname != "INFO"] == []
 
 
 @pytest.mark.contract("§4 new_task")
