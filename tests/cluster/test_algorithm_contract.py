@@ -141,6 +141,7 @@ def test_input_token_and_output_are_where_the_variables_say(researcher: Research
     assert claims["sub"]["image"] == behave
 
 
+@pytest.mark.contract("§6 runs side by side")
 @pytest.mark.contract("§18 7 runs see their own files only")
 def test_a_run_finds_neither_token_nor_input_of_another(researcher: Researcher, behave: str) -> None:
     other = researcher.send(behave, "sleep", 40).wait(60, until=lambda each: each.statuses() == ["active"])
@@ -200,6 +201,19 @@ def test_run_context_json_is_where_its_variable_says(shared: Node, behave: str) 
     assert (found["schema_version"], found["entrypoint"]) == ("0.1", {"name": "use"})
     assert found["arguments"] == {"positional": [path], "named": {}}
     assert found["x-vantage6"]["run_id"] == number
+
+
+@pytest.mark.contract("§13 shutdown of the node")
+def test_what_runs_while_the_node_is_stopped_goes_on_and_is_delivered_when_it_is_back(
+    shared: Node, behave: str
+) -> None:
+    task = shared.collaboration.researcher().send(behave, "tick", "on", 30)
+    task.wait(60, until=lambda each: each.statuses() == ["active"])
+    shared.scale_launcher(0)
+    shared.wait_offline()
+    assert task.statuses() == ["active"], "it was not killed, and nobody said that it was"
+    shared.scale_launcher(1)
+    assert task.wait().result() == {"executions": 1, "run": "on"}
 
 
 @pytest.mark.contract("§5 unknown error")

@@ -77,8 +77,6 @@ def scene(
 
 
 @pytest.mark.contract("§6 a run is executed once")
-@pytest.mark.contract("§6 runs side by side")
-@pytest.mark.contract("§13 shutdown of the node")
 def test_killed_while_three_runs_are_active_each_is_executed_and_delivered_once(scene: Scene) -> None:
     scene.node.start()
     tasks = [scene.researcher.send(scene.image, "tick", "mark", 15) for _ in range(3)]

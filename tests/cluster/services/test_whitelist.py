@@ -54,6 +54,7 @@ def test_what_is_on_the_list_is_reached_and_nothing_else(observed: dict[tuple[st
 
 
 @pytest.mark.contract("§14 whitelist")
+@pytest.mark.contract("§9 HTTP_PROXY")
 def test_programs_find_the_egress_proxy_by_their_environment(
     researcher: Researcher, images: dict[str, Image], site: str, other_site: str
 ) -> None:
