@@ -33,6 +33,7 @@ def test_it_tells_what_the_variables_tell():
     assert found["x-vantage6"]["api_proxy"] == {"host": "http://proxyserver", "port": "80", "api_path": ""}
 
 
+@pytest.mark.contract("§9 run_context_file")
 def test_a_database_that_is_a_service_is_refused():
     run = replace(RUN, databases=(RequestedDatabase("Registry"),))
     with pytest.raises(NoRunContext, match="Registry is a service"):
