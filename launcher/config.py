@@ -42,6 +42,8 @@ class Database(Section):
     uri: str = ""
     claim: str | None = None
     nodeName: str | None = None
+    mount_mode: Literal["copy", "ro"] | None = None
+    """vantage6's word for how a file gets to algorithms. It changes nothing: all are mounted read-only."""
 
     @property
     def is_service(self) -> bool:

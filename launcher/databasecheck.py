@@ -33,6 +33,16 @@ _REMEDIES = {
 }
 
 
+def say_what_is_not_copied(node: NodeSection) -> None:
+    """Warn of `mount_mode: copy`, by which the reference node gives algorithms a copy that they may write to."""
+    labels = [each.label for each in node.databases if each.mount_mode == "copy" and not each.is_service]
+    if labels:
+        log.warning(
+            "node.databases asks for mount_mode copy, but nothing is copied here: databases are mounted read-only",
+            extra={"fields": {"databases": labels}},
+        )
+
+
 @dataclass(frozen=True, slots=True)
 class Finding:
     """What is known of a database."""

@@ -17,7 +17,7 @@ from launcher.checkjobs import CheckJobs, NotRunnable
 from launcher.cluster import Cluster
 from launcher.config import Jobs, NodeConfig
 from launcher.connection import Connection
-from launcher.databasecheck import DatabaseCheck
+from launcher.databasecheck import DatabaseCheck, say_what_is_not_copied
 from launcher.destinations import Destinations
 from launcher.encryption import Encrypted, Plain
 from launcher.gate import Gate
@@ -164,6 +164,7 @@ def _say_what_is_waived(config: NodeConfig) -> tuple[str, ...]:
 
 
 def _database_check(config: NodeConfig, jobs: CheckJobs) -> DatabaseCheck:
+    say_what_is_not_copied(config.node)
     return DatabaseCheck(config.node, jobs, config.kubernetes.isolation.recheckEvery)
 
 

@@ -1,10 +1,11 @@
-"""What a report says of the contract: which of its lines were tried, by which test, and how that ended."""
+"""What a report says of the contract: each line that was tried, what it says, by which tests, and how that ended."""
 
 import pytest
 
 from tests import contract
 
-_ORDER = ("failed", "skipped", "passed")
+# What ended worst counts, where a test has several cases.
+_ORDER = ("error", "failed", "skipped", "passed")
 
 
 @pytest.hookimpl(wrapper=True)
@@ -19,11 +20,14 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     for outcome in _ORDER:
         for report in terminalreporter.getreports(outcome):
             for line in getattr(report, "contract", ()):
-                if report.when == "call" or outcome != "passed":
-                    ended.setdefault(line, {}).setdefault(report.nodeid.partition("::")[2].partition("[")[0], outcome)
+                test = report.nodeid.removeprefix("tests/").partition("[")[0]
+                ended.setdefault(line, {}).setdefault(test, outcome)
     if not ended:
         return
-    terminalreporter.section("the contract with vantage6: line, what it says, test, outcome")
-    for entry in contract.lines():
-        for test, outcome in ended.get(entry["line"], {}).items():
-            terminalreporter.write_line(f"{entry['line']:48} {entry['says'][:60]:60} {outcome:7} {test}")
+    terminalreporter.section("the contract with vantage6: line, what is asserted; outcome and test")
+    tried = [entry for entry in contract.lines() if entry["line"] in ended]
+    for entry in tried:
+        terminalreporter.write_line(f"{entry['line']}: {entry['says']}")
+        for test, outcome in ended[entry["line"]].items():
+            terminalreporter.write_line(f"    {outcome:7} {test}")
+    terminalreporter.write_line(f"{len(tried)} of {len(contract.lines())} lines were tried")

@@ -41,6 +41,7 @@ def node(
     return node.start()
 
 
+@pytest.mark.contract("§11 csv, parquet and excel")
 @pytest.mark.parametrize("place", ["host", "claim"])
 @pytest.mark.parametrize("kind", KINDS)
 def test_an_algorithm_reads_a_file(researcher: Researcher, images: dict[str, Image], place: str, kind: str) -> None:
@@ -48,6 +49,7 @@ def test_an_algorithm_reads_a_file(researcher: Researcher, images: dict[str, Ima
     assert task.wait().result() == {"sum": sum(AGES), "count": len(AGES)}
 
 
+@pytest.mark.contract("§11 folder")
 @pytest.mark.parametrize("place", ["host", "claim"])
 def test_an_algorithm_sees_a_folder_and_its_files(researcher: Researcher, images: dict[str, Image], place: str) -> None:
     label = f"{place}_folder"
@@ -55,12 +57,14 @@ def test_an_algorithm_sees_a_folder_and_its_files(researcher: Researcher, images
     assert {each["path"] for each in found} == {f"/mnt/{label}/{name}" for name in KINDS.values()}
 
 
+@pytest.mark.contract("§9 databases asked for")
 def test_an_algorithm_sees_only_the_databases_it_asked_for(researcher: Researcher, images: dict[str, Image]) -> None:
     found = researcher.send(images["behave"].ref, "files", databases=["host_csv"]).wait().result()
     top = {each["path"] for each in found if each["path"].count("/") == 2}
     assert top == {"/mnt/data", "/mnt/tmp", "/mnt/host_csv.csv"}
 
 
+@pytest.mark.contract("§11 mounted read-only")
 def test_no_database_can_be_written_and_files_stay_as_they_were(
     researcher: Researcher, images: dict[str, Image], stagehand: Stagehand, paths: dict[str, str]
 ) -> None:
@@ -79,6 +83,7 @@ def test_no_database_can_be_written_and_files_stay_as_they_were(
     assert {path: stagehand.facts(path) for path in paths.values()} == before
 
 
+@pytest.mark.contract("§9 an unknown label")
 def test_a_database_that_nobody_configured_is_reported_by_its_name(
     researcher: Researcher, images: dict[str, Image]
 ) -> None:

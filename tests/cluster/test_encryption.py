@@ -50,6 +50,8 @@ def researcher(study: Collaboration, keys: list[Path]) -> Researcher:
     return study.researcher(key=keys[0])
 
 
+@pytest.mark.contract("§10 POST /task")
+@pytest.mark.contract("§10 GET /result")
 def test_the_federated_average_is_the_one_computed_directly_and_the_server_reads_nothing(
     study: Collaboration, researcher: Researcher, images: dict[str, Image], ages: list[list[float]]
 ) -> None:

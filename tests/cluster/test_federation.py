@@ -33,6 +33,7 @@ def study(troupe: Troupe, stagehand: Stagehand, ages: list[list[float]]) -> Coll
     return study
 
 
+@pytest.mark.contract("§10 AlgorithmClient")
 def test_the_federated_average_of_three_nodes_equals_the_one_computed_directly(
     study: Collaboration, images: dict[str, Image], ages: list[list[float]]
 ) -> None:
@@ -50,6 +51,7 @@ def test_the_federated_average_of_three_nodes_equals_the_one_computed_directly(
     assert {run["status"] for run in runs} == {"completed"}
 
 
+@pytest.mark.contract("§18 3 4xx through the proxy")
 def test_what_the_server_refuses_an_algorithm_reaches_it_in_the_servers_words(
     study: Collaboration, images: dict[str, Image]
 ) -> None:

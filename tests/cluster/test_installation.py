@@ -96,6 +96,7 @@ def test_the_example_values_install_with_server_and_key_replaced(troupe: Troupe,
     node.wait_online()
 
 
+@pytest.mark.contract("§3 unknown key is fatal")
 def test_a_wrong_api_key_is_one_sentence_in_the_launchers_log(troupe: Troupe) -> None:
     node = troupe.node(troupe.collaboration())
     node.values["node"]["api_key"] = str(uuid.uuid4())
@@ -108,6 +109,7 @@ def test_a_wrong_api_key_is_one_sentence_in_the_launchers_log(troupe: Troupe) ->
     assert node.values["node"]["api_key"] not in json.dumps(line)
 
 
+@pytest.mark.contract("§3 no connection: retry")
 def test_a_server_that_does_not_answer_is_named_in_the_launchers_log(troupe: Troupe) -> None:
     node = troupe.node(troupe.collaboration())
     node.values["node"]["port"] = 9  # discard: nobody listens

@@ -64,6 +64,8 @@ def audited(node: Node, run_id: int) -> dict[str, Any]:
     return line
 
 
+@pytest.mark.contract("§8 allowed_algorithms")
+@pytest.mark.contract("§8 not allowed")
 def test_an_image_is_allowed_by_a_pattern_and_others_are_not(troupe: Troupe, images: dict[str, Image]) -> None:
     node = started(troupe, troupe.collaboration(), allowed_algorithms=[r"^localhost/b[a-z]+:[0-9a-f]+$"])
     researcher = node.collaboration.researcher()
@@ -76,6 +78,8 @@ def test_an_image_is_allowed_by_a_pattern_and_others_are_not(troupe: Troupe, ima
     refused(node, researcher.send(images["average"].ref, "sleep", 0), "allowed_algorithms")
 
 
+@pytest.mark.contract("§8 allowed_users and allowed_organizations")
+@pytest.mark.contract("§8 not allowed")
 def test_users_and_organizations(troupe: Troupe, images: dict[str, Image]) -> None:
     collaboration = troupe.collaboration(3)
     home, friend, stranger = (account.organization for account in collaboration.nodes)
@@ -88,6 +92,7 @@ def test_users_and_organizations(troupe: Troupe, images: dict[str, Image]) -> No
     refused(node, task, "allowed_users and allowed_organizations")
 
 
+@pytest.mark.contract("§8 require_algorithm_pull")
 def test_the_digest_that_was_approved_runs_though_the_tag_was_moved(
     troupe: Troupe, registry: Registry, images: dict[str, Image]
 ) -> None:
@@ -105,6 +110,7 @@ def test_the_digest_that_was_approved_runs_though_the_tag_was_moved(
     assert "there is no such thing here" in missing["log"]
 
 
+@pytest.mark.contract("§14 docker_registries")
 def test_a_private_image_needs_the_nodes_login(troupe: Troupe, registry: Registry, images: dict[str, Image]) -> None:
     registry.push(images["behave"].tar, "private/behave:1")
     image = f"{registry.host}/private/behave:1"

@@ -76,6 +76,7 @@ def scene(
             yield Scene(node, node.collaboration.researcher(), recorder, witness, images["behave"].ref)
 
 
+@pytest.mark.contract("§6 a run is executed once")
 def test_killed_while_three_runs_are_active_each_is_executed_and_delivered_once(scene: Scene) -> None:
     scene.node.start()
     tasks = [scene.researcher.send(scene.image, "tick", "mark", 15) for _ in range(3)]
@@ -86,6 +87,8 @@ def test_killed_while_three_runs_are_active_each_is_executed_and_delivered_once(
     scene.judge(tasks)
 
 
+@pytest.mark.contract("§6 a finished algorithm's result is delivered after a restart")
+@pytest.mark.contract("§18 5 nothing is lost when the delivery fails")
 def test_killed_while_a_run_ends_its_result_is_delivered_once(scene: Scene) -> None:
     scene.node.start()
     task = scene.researcher.send(scene.image, "tick", "mark", 2)
@@ -106,6 +109,7 @@ def test_killed_while_a_run_ends_its_result_is_delivered_once(scene: Scene) -> N
     scene.judge([task])
 
 
+@pytest.mark.contract("§6 a finished algorithm's result is delivered after a restart")
 def test_killed_after_the_server_took_a_result_but_before_it_said_so_nothing_is_done_again(scene: Scene) -> None:
     scene.node.start()
     task = scene.researcher.send(scene.image, "tick", "mark", 2)
@@ -125,6 +129,7 @@ def test_killed_after_the_server_took_a_result_but_before_it_said_so_nothing_is_
     scene.judge([task])
 
 
+@pytest.mark.contract("§6 a run is executed once")
 def test_killed_between_the_creation_of_a_job_and_the_first_word_of_it_the_run_is_executed_once(
     scene: Scene, valve: Valve, cluster: Cluster, kubectl: Kubectl
 ) -> None:

@@ -23,6 +23,9 @@ def node(troupe: Troupe) -> Node:
     return node.start()
 
 
+@pytest.mark.contract("§5 active")
+@pytest.mark.contract("§5 completed")
+@pytest.mark.contract("§9 log")
 def test_a_run_goes_from_pending_over_active_to_completed_and_brings_its_log(
     researcher: Researcher, behave: str
 ) -> None:
@@ -42,6 +45,8 @@ def test_a_run_goes_from_pending_over_active_to_completed_and_brings_its_log(
     assert task.created() <= moment(run["started_at"]) <= moment(run["finished_at"])
 
 
+@pytest.mark.contract("§5 crashed")
+@pytest.mark.contract("§9 log")
 def test_a_crash_is_reported_as_crashed_with_the_algorithms_log(researcher: Researcher, behave: str) -> None:
     run = researcher.send(behave, "crash", "the cohort is empty").wait().run()
     assert run["status"] == "crashed"
@@ -51,10 +56,12 @@ def test_a_crash_is_reported_as_crashed_with_the_algorithms_log(researcher: Rese
     assert not researcher.client.result.get(run["id"])
 
 
+@pytest.mark.contract("§5 crashed")
 def test_a_process_that_just_exits_is_a_crash_too(researcher: Researcher, behave: str) -> None:
     assert researcher.send(behave, "exit_code", 3).wait().run()["status"] == "crashed"
 
 
+@pytest.mark.contract("§5 non-existing Docker image")
 def test_an_image_that_does_not_exist_is_reported_as_that(researcher: Researcher) -> None:
     run = researcher.send("localhost/no-such-algorithm:1", "f").wait(180).run()
     assert run["status"] == "non-existing Docker image"
@@ -102,6 +109,7 @@ def test_twenty_runs_sent_at_once_all_complete(
     figures.note("figures", f"20 runs at once, first task created -> last run finished: {took:.1f} s")
 
 
+@pytest.mark.contract("§6 tasks sent while the node was offline")
 def test_a_node_is_offline_when_it_stops_and_runs_what_was_sent_meanwhile_when_it_is_back(
     node: Node, researcher: Researcher, behave: str
 ) -> None:

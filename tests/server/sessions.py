@@ -16,6 +16,7 @@ from launcher.connection import Connection
 from launcher.runs import Run
 from launcher.serverconnection import http_session
 from launcher.session.v4 import V4Session
+from launcher.session.v4_socket import NAMESPACE
 from tests.stage.federation import Collaboration
 from tests.stage.server import Server
 from tests.stage.task import Task
@@ -102,6 +103,12 @@ def forged(way: Way, session: V4Session, *, seconds: float = -10, secret: str | 
     """The session's access token, but valid until so many seconds from now, or signed with a secret of nobody."""
     claims = {**session._rest.claims, "exp": int(time.time() + seconds)}
     return jwt.encode(claims, secret or way.server._state.jwt_secret, algorithm="HS256")
+
+
+async def told(session: V4Session, event: str, payload: Any) -> None:
+    """Let the session hear an event that the server does not send, as if it had."""
+    assert session._socket is not None
+    await session._socket._client._trigger_event(event, NAMESPACE, payload)
 
 
 @contextlib.asynccontextmanager

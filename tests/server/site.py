@@ -37,8 +37,8 @@ class Site:
             yield session
 
     @contextlib.asynccontextmanager
-    async def proxy(self, session, token):
-        """A client of this site's proxy, as an algorithm with `token` has it."""
+    async def proxy(self, session, token, api=None):
+        """A client of this site's proxy, as an algorithm with `token` has it; `api`: who stands before the server."""
         identity = session.identity
         told = {
             "node_id": identity.node_id,
@@ -51,7 +51,7 @@ class Site:
             return web.json_response(told)
 
         launcher.router.add_get("/identity", identity)
-        async with TestServer(launcher) as status, Forwarder(self.server.api) as forwarder:
+        async with TestServer(launcher) as status, Forwarder(api or self.server.api) as forwarder:
             whose = Whose(str(status.make_url("")).rstrip("/"))
             async with TestServer(application(forwarder, whose, self.cryptor)) as proxy:
                 headers = {"Authorization": f"Bearer {token}"}

@@ -69,6 +69,7 @@ async def test_an_empty_result_needs_no_blob(site):
         assert (await session.find(run.id), blobs(site)) == (None, before)
 
 
+@pytest.mark.contract("§10 blobstream")
 async def test_an_algorithm_uploads_inputs_and_reads_results_of_its_own_subtask(site):
     async with site.session() as session:
         await send(site)
@@ -93,6 +94,19 @@ async def test_an_algorithm_uploads_inputs_and_reads_results_of_its_own_subtask(
 
             for other in (text, (await session._rest.call("GET", f"/run/{run.id}"))["input"]):
                 assert (await algorithm.get(f"/blobstream/{other}")).status == 403, "an input, of nobody's use here"
+
+
+@pytest.mark.contract("§10 POST /blobstream without X-Public-Key")
+async def test_an_upload_without_a_key_is_refused_where_it_would_be_readable(site):
+    async with site.session() as session:
+        await send(site)
+        (run,) = await session.open_runs()
+        before = blobs(site)
+        async with site.proxy(session, await session.algorithm_token(run)) as algorithm:
+            answer = await algorithm.post("/blobstream", data=b"secret")
+            assert answer.status == (400 if site.enabled else 201)
+            assert ("X-Public-Key is missing" in await answer.text()) == site.enabled
+        assert (blobs(site) == before) == site.enabled
 
 
 async def test_an_input_that_can_t_be_read_ends_the_run_with_what_to_do(site, tmp_path, monkeypatch):

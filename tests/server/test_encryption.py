@@ -35,6 +35,9 @@ async def read(answer, status=200):
     return body
 
 
+@pytest.mark.contract("§10 POST /task")
+@pytest.mark.contract("§10 GET /result")
+@pytest.mark.contract("§10 GET /result/{id}")
 async def test_a_central_function_and_its_parts_from_task_to_result(sites):
     centre, other = sites
     async with centre.session() as ours, other.session() as theirs:
@@ -66,6 +69,22 @@ async def test_a_central_function_and_its_parts_from_task_to_result(sites):
             assert one["result"] == page["data"][0]["result"]
         await ours.deliver(run, DONE, b'{"sum": 3}', "done")
         assert (await asyncio.to_thread(task.wait)).result() == {"sum": 3}
+
+
+@pytest.mark.contract("§18 11 one key per process")
+async def test_nodes_in_one_process_have_a_key_each(sites):
+    """As vantage6-common's class is used by the reference node, the second would have the first one's."""
+    first, second = sites
+    async with first.session() as ours, second.session() as theirs:
+        assert first.cryptor.matches(first.public_key()) and second.cryptor.matches(second.public_key())
+        assert first.public_key() != second.public_key()
+        researcher = await asyncio.to_thread(first.researcher)
+        task = await asyncio.to_thread(researcher.send, "localhost/none:1", "nothing")
+        for session, answer in ((ours, 1), (theirs, 2)):
+            (run,) = await session.open_runs(task.id)
+            assert json.loads(await session.take(run))["method"] == "nothing"
+            await session.deliver(run, DONE, json.dumps(answer).encode(), "")
+        assert sorted((await asyncio.to_thread(task.wait)).results()) == [1, 2]
 
 
 async def test_no_other_task_is_told_of_nor_with_a_forged_token(sites):

@@ -1,30 +1,26 @@
-"""What the policies ask a real vantage6 server, and a stand-in for an algorithm store, whose address the server has."""
+"""What the policies ask a real vantage6 server, and what it makes of what it is told of them."""
 
 import asyncio
 import contextlib
-import itertools
 
 import aiohttp
 import pytest
-from aiohttp import web
-from aiohttp.test_utils import TestServer
 
-from launcher.approval import Approval, NotApproved
+from launcher.approval import EVERYBODY, Approval, NotApproved
 from launcher.config import NodeSection
+from launcher.policies import BASICS
 from launcher.registry import Registry
 from launcher.registryconfig import Registries
 from launcher.session.v4 import V4Session
 from tests.stage import StageError
 
-_numbers = itertools.count(1)
 IMAGE = "registry.example.org/average:1"
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def collaboration(federation):
-    number = next(_numbers)
-    names = [f"Clinic {number}.{index}" for index in range(12)]
-    return federation.collaboration(f"Study {number}", [federation.organization(name) for name in names])
+    """So many that their list at the server has pages."""
+    return federation.collaboration("Study", [federation.organization(f"Clinic {index}") for index in range(12)])
 
 
 class Heard:
@@ -49,16 +45,17 @@ async def opened(server, collaboration, **policies):
         yield session, Approval(node.policies, session, Registry(http, Registries(), None))
 
 
-async def run_of(session, collaboration, sender=0, **more):
+async def run_of(session, collaboration, sender=0, image=IMAGE):
     account = collaboration.nodes[sender]
     researcher = await asyncio.to_thread(collaboration.researcher, account.organization)
     to = [collaboration.nodes[0].organization]
-    task = await asyncio.to_thread(researcher.send, IMAGE, "nothing", to=to, **more)
+    task = await asyncio.to_thread(researcher.send, image, "nothing", to=to)
     found = await session.find(task.run()["id"])
     assert found.init_organization_id == account.organization.id
     return found
 
 
+@pytest.mark.contract("§8 allowed_users and allowed_organizations")
 async def test_an_organization_by_its_name_and_by_its_number(server, collaboration):
     last = collaboration.nodes[-1].organization
     for entry in (last.name, last.id, str(last.id)):
@@ -69,6 +66,7 @@ async def test_an_organization_by_its_name_and_by_its_number(server, collaborati
                 await approval.of(await run_of(session, collaboration, 1))
 
 
+@pytest.mark.contract("§8 allowed_users and allowed_organizations")
 async def test_a_user_by_number(server, collaboration):
     async with opened(server, collaboration) as (session, _):
         run = await run_of(session, collaboration)
@@ -79,6 +77,59 @@ async def test_a_user_by_number(server, collaboration):
             await approval.of(run)
 
 
+@pytest.mark.contract("§18 1 integers in allowed_users")
+@pytest.mark.parametrize("write", [int, str])
+async def test_numbers_of_users_and_organizations_are_numbers_however_they_are_written(server, collaboration, write):
+    """As the reference node compares them no integer is ever equal, and an organization in a list ends in an error."""
+    async with opened(server, collaboration) as (session, _):
+        run = await run_of(session, collaboration, 1)
+    user, other = write(run.init_user_id), write(collaboration.nodes[2].organization.id)
+    async with opened(server, collaboration, allowed_users=[user], allowed_organizations=[other]) as (_, approval):
+        assert (await approval.of(run)).rule == "allowed_users"
+    ours = write(collaboration.nodes[1].organization.id)
+    async with opened(server, collaboration, allowed_organizations=[other, ours]) as (_, approval):
+        assert (await approval.of(run)).rule == "allowed_organizations"
+    async with opened(server, collaboration, allowed_organizations=[other]) as (_, approval):
+        with pytest.raises(NotApproved, match="allowed_organizations"):
+            await approval.of(run)
+
+
+@pytest.mark.contract("§8 allow_basics_algorithm")
+async def test_vantage6s_own_basics(server, collaboration):
+    """Refused where the site does not want them; where it does, they pass through the lists like any image."""
+    async with opened(server, collaboration, allow_basics_algorithm=False) as (session, approval):
+        run = await run_of(session, collaboration, image=f"{BASICS}:latest")
+        with pytest.raises(NotApproved, match="allow_basics_algorithm"):
+            await approval.of(run)
+    async with opened(server, collaboration) as (_, approval):
+        assert (await approval.of(run)).ref == f"{BASICS}:latest"
+    async with opened(server, collaboration, allowed_algorithms=[IMAGE]) as (_, approval):
+        with pytest.raises(NotApproved, match="allowed_algorithms"):
+            await approval.of(run)
+
+
+@pytest.mark.contract("§8 no lists")
+async def test_without_lists_anybody_may_run_anything_and_the_log_warns(server, collaboration, caplog):
+    async with opened(server, collaboration) as (session, approval):
+        assert (await approval.of(await run_of(session, collaboration, -1))).rule == "none"
+    assert [record.levelname for record in caplog.records if record.message == EVERYBODY] == ["WARNING"]
+
+
+@pytest.mark.contract("§8 not allowed")
+async def test_a_refusal_ends_the_run_as_not_allowed(server, collaboration):
+    async with opened(server, collaboration, allowed_algorithms=["registry.example.org/other"]) as (session, approval):
+        run = await run_of(session, collaboration)
+        with pytest.raises(NotApproved) as refusal:
+            await approval.of(run)
+        await session.deliver(run, refusal.value.outcome, b"", refusal.value.outcome.sentence)
+        ended = await asyncio.to_thread(collaboration.federation.root.run.get, run.id)
+        assert (ended["status"], bool(ended["finished_at"])) == ("not allowed", True)
+        assert "policy allowed_algorithms" in ended["log"]
+        assert await session.find(run.id) is None
+
+
+@pytest.mark.contract("§8 the server refuses early")
+@pytest.mark.contract("§12 allowed_users")
 async def test_what_is_shared_lets_the_server_refuse_early(server, collaboration):
     north, south = collaboration.nodes[0].organization, collaboration.nodes[1].organization
     async with opened(server, collaboration, allowed_users=["99999"], allowed_organizations=[north.name]) as (
@@ -101,32 +152,3 @@ async def test_what_is_shared_lets_the_server_refuse_early(server, collaboration
         finally:
             connected.cancel()
             await asyncio.wait({connected})
-
-
-class Store:
-    """A stand-in: it knows nothing but the image, and remembers who asked how."""
-
-    def __init__(self):
-        self.asked, self.has = [], True
-
-    async def algorithms(self, request):
-        self.asked.append((request.query["image"], dict(request.headers)))
-        found = [{"image": IMAGE, "digest": ""}] if self.has else []
-        return web.json_response({"data": found})
-
-
-async def test_a_store_confirms_with_the_nodes_token(server, collaboration):
-    store = Store()
-    app = web.Application()
-    app.router.add_get("/api/algorithm", store.algorithms)
-    async with TestServer(app) as stand_in:
-        url = f"http://127.0.0.1:{stand_in.port}/api"
-        async with opened(server, collaboration, allowed_algorithm_stores=[url]) as (session, _):
-            assert await session.store_confirms(url, IMAGE)
-            ((image, headers),) = store.asked
-            assert image == IMAGE
-            assert headers["Server-Url"] == f"{server.url}:{server.port}/api"
-            assert headers["Client-Type"] == "node"
-            assert headers["Authorization"] == session._rest.headers["Authorization"]
-            store.has = False
-            assert not await session.store_confirms(url, IMAGE)

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from launcher.runs import Outcome, RunStatus
+from launcher.session import ServerRefusal
 from tests.server.sessions import Way, listening, send, until
 from tests.stage.client import moment
 from tests.stage.federation import Collaboration
@@ -66,6 +67,34 @@ async def test_every_end_closes_the_run(way: Way, collaboration: Collaboration, 
         assert await session.open_runs() == []
 
 
+@pytest.mark.contract("§5 siblings")
+async def test_what_did_not_start_of_a_task_with_a_failure_is_not_taken(way: Way, collaboration: Collaboration):
+    async with way.opened(collaboration) as first, way.opened(collaboration, node=1) as second:
+        await send(collaboration, to=[0, 1])
+        (ours,), (theirs,) = await first.open_runs(), await second.open_runs()
+        await first.take(ours)
+        await first.deliver(ours, Outcome(RunStatus.CRASHED), b"", "no such column")
+        closed = way.server.version() == NEWEST  # older releases let the others run
+        assert (await second.take(theirs) is None) == closed
+        assert (await second.open_runs() == []) == closed
+
+
+@pytest.mark.contract("§5 container token refused")
+async def test_a_run_without_a_token_for_its_algorithm_is_not_open_any_more(way: Way, collaboration: Collaboration):
+    """The task was killed after the run was taken, and the server gives no tokens for what ended."""
+    async with way.opened(collaboration) as session:
+        task = await send(collaboration)
+        (run,) = await session.open_runs()
+        assert await session.take(run)
+        await asyncio.to_thread(collaboration.federation.root.task.kill, task.id)
+        with pytest.raises(ServerRefusal, match="already finished"):
+            await session.algorithm_token(run)
+        await session.deliver(run, Outcome(RunStatus.START_FAILED), b"", "no token")
+        assert await session.open_runs() == []
+        ended = await asyncio.to_thread(task.run)
+        assert (ended["status"], bool(ended["finished_at"])) == ("killed by user", True)
+
+
 @pytest.mark.contract("§5 times")
 async def test_times_have_a_fraction_and_are_written_as_the_server_does(way: Way, collaboration: Collaboration):
     with Recorder("127.0.0.1", f"{way.server.url}:{way.server.port}") as recorder:
@@ -87,6 +116,7 @@ async def test_times_have_a_fraction_and_are_written_as_the_server_does(way: Way
 
 @pytest.mark.contract("§5 a patch erases what it leaves out")
 @pytest.mark.contract("§18 6 log survives")
+@pytest.mark.contract("§12 algorithm_log")
 async def test_a_log_grows_while_the_run_is_active_and_is_what_was_delivered_at_the_end(
     way: Way, collaboration: Collaboration
 ):

@@ -8,6 +8,7 @@ import requests
 
 from launcher.config import ServerAccess
 from launcher.connection import Connection
+from launcher.runs import Outcome, RunStatus
 from launcher.serverconnection import http_session
 from launcher.session import LoginRefused, ServerRefusal, ServerUnavailable
 from launcher.session.v4 import V4Session
@@ -121,6 +122,7 @@ async def test_a_token_for_another_image_is_refused_once(way: Way, collaboration
             await session._rest.call("POST", "/token/container", body={"task_id": heard.new[0].task_id, "image": "b"})
 
 
+@pytest.mark.contract("§4 transports")
 @pytest.mark.contract("§4 connecting sets the node online")
 async def test_online_while_connected_and_offline_afterwards(way: Way, collaboration: Collaboration):
     node, researcher = collaboration.nodes[0], collaboration.researcher()
@@ -247,6 +249,23 @@ async def test_many_open_runs_are_all_found_across_pages(
         assert [run.id for run in await session.open_runs()] == sent
 
 
+@pytest.mark.contract("§4 other events")
+async def test_events_that_are_none_of_its_business_change_nothing(
+    way: Way, collaboration: Collaboration, caplog: pytest.LogCaptureFixture
+):
+    async with way.online(collaboration) as (session, heard):
+        async with way.online(collaboration, node=1) as (other, theirs):
+            await send(collaboration, to=[1])
+            await until(lambda: theirs.new)
+            await other.take(theirs.new[0])
+            await other.deliver(theirs.new[0], Outcome(RunStatus.COMPLETED), b"1", "")
+        await asyncio.sleep(0.5)
+        assert session.online
+        assert (heard.new, heard.kills) == ([], [])
+    ours = [record for record in caplog.records if record.name.startswith("launcher")]
+    assert [record.message for record in ours if record.levelname != "INFO"] == []
+
+
 @pytest.mark.contract("§4 new_task")
 async def test_a_task_for_others_only_is_no_news(way: Way, collaboration: Collaboration):
     async with way.online(collaboration) as (_, heard):
@@ -254,19 +273,6 @@ async def test_a_task_for_others_only_is_no_news(way: Way, collaboration: Collab
         await send(collaboration, to=[0, 1])
         await until(lambda: heard.new)
         assert [run.organization_id for run in heard.new] == [collaboration.nodes[0].organization.id]
-
-
-@pytest.mark.contract("§4 kill_containers")
-@pytest.mark.contract("§13 kill_list")
-async def test_a_kill_is_heard_for_this_nodes_runs_only(way: Way, collaboration: Collaboration):
-    async with way.online(collaboration) as (session, heard):
-        task = await send(collaboration, to=[0, 1])
-        await until(lambda: heard.new)
-        await asyncio.to_thread(collaboration.federation.root.task.kill, task.id)
-        await until(lambda: heard.kills)
-        assert heard.kills == [[heard.new[0].id]]
-        # The server has closed it already.
-        assert await session.find(heard.new[0].id) is None
 
 
 @pytest.mark.contract("§6 server restart")

@@ -48,6 +48,31 @@ async def test_the_configuration_is_shown_after_each_sync_and_when_columns_are_k
         assert (await until_told(collaboration, "columns_default", ["age", "weight"]))["db_type_default"] == ["csv"]
 
 
+@pytest.mark.contract("§12 encryption")
+@pytest.mark.contract("§12 allowed_algorithms")
+@pytest.mark.contract("§12 allowed_users")
+@pytest.mark.contract("§12 allowed_orgs")
+@pytest.mark.contract("§12 database_labels")
+@pytest.mark.contract("§12 database_types")
+@pytest.mark.parametrize("listed", [True, False])
+async def test_each_key_has_its_rows(way: Way, collaboration: Collaboration, listed: bool):
+    policies: dict[str, Any] = {
+        "allowed_algorithms": ["harbor.example.org/a", r"^harbor\.example\.org/b:[0-9]+$"],
+        "allowed_users": [4, "5"],
+        "allowed_organizations": [collaboration.nodes[0].organization.name, 7],
+    }
+    async with way.online(collaboration, databases=DATABASES, policies=policies if listed else {}):
+        shown = await until_told(collaboration, "database_labels", ["default", "scans"])
+    assert shown.pop("encryption") in (["0"], ["False"], ["false"])
+    databases = {"database_labels": ["default", "scans"], "db_type_default": ["csv"], "db_type_scans": ["folder"]}
+    lists = {
+        "allowed_algorithms": policies["allowed_algorithms"],
+        "allowed_users": ["4", "5"],
+        "allowed_orgs": [collaboration.nodes[0].organization.name, "7"],
+    }
+    assert shown == databases | (lists if listed else {"allowed_algorithms": ["all"]})
+
+
 @pytest.mark.contract("§12 share_config false")
 async def test_nothing_is_shown_where_the_site_does_not_want_it(way: Way, collaboration: Collaboration):
     async with way.online(collaboration, databases=DATABASES, share_config=False) as (session, _):

@@ -9,7 +9,7 @@ import json
 import ssl
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -41,6 +41,8 @@ class Exchange:
     path: str
     body: Any  # the JSON of the request, else None
     status: int
+    query: str = ""
+    headers: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass
@@ -122,7 +124,8 @@ class Recorder:
         except aiohttp.ClientError as error:
             return web.Response(status=502, text=str(error))
         seconds = time.monotonic() - clock
-        exchange = Exchange(began, seconds, request.method, request.path, body, answer.status)
+        told = {"query": request.query_string, "headers": dict(request.headers)}
+        exchange = Exchange(began, seconds, request.method, request.path, body, answer.status, **told)
         self.exchanges.append(exchange)
         if self.withhold and self.withhold(exchange):
             await self._stop.wait()

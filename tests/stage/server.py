@@ -42,13 +42,22 @@ class Server:
         address: address of this machine to listen on (one that the cluster's pods reach).
         port: port to listen on; 0 picks a free one the first time.
         blobs: whether inputs and results are in a blob store, a folder (vantage6's own is a cloud's).
+        metrics_port: where it shows what nodes tell of their load; 0: nowhere.
         release: which release of vantage6-server it is (tests/stage/server_python.py lists them).
     """
 
     def __init__(
-        self, folder: Path, address: str = "127.0.0.1", port: int = 0, *, blobs: bool = False, release: str = NEWEST
+        self,
+        folder: Path,
+        address: str = "127.0.0.1",
+        port: int = 0,
+        *,
+        blobs: bool = False,
+        release: str = NEWEST,
+        metrics_port: int = 0,
     ) -> None:
         self._blobs = blobs
+        self._metrics_port = metrics_port
         self._release = release
         self.folder = folder.absolute()
         self.folder.mkdir(parents=True, exist_ok=True)
@@ -197,6 +206,8 @@ class Server:
         }
         if self._blobs:
             configuration["large_result_store"] = {"container_name": str(self.folder / "blobs")}
+        if self._metrics_port:
+            configuration |= {"prometheus": {"enabled": True}, "prometheus_port": self._metrics_port}
         path = self.folder / "configuration.yaml"
         path.touch(mode=0o600)
         path.write_text(json.dumps(configuration, indent=2))  # JSON is YAML

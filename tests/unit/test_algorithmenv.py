@@ -54,6 +54,7 @@ def decoded(run, config=CONFIG):
     }
 
 
+@pytest.mark.contract("§9 environment")
 def test_encoding_as_the_documentation_shows_it():
     assert encode("abc") == "MFRGG!!!"
 
@@ -66,7 +67,7 @@ def test_encoding_can_be_undone(text):
 def test_paths_and_proxy():
     variables = decoded(RUN)
     assert variables["INPUT_FILE"] == "/mnt/data/task-000000007/input"
-    assert variables["HOST"], variables["PORT"] == ("http://proxyserver", "80")
+    assert (variables["HOST"], variables["PORT"]) == ("http://proxyserver", "80")
     assert variables["API_PATH"] == ""
     assert variables["TEMPORARY_FOLDER"] == "/mnt/tmp"
 
@@ -89,12 +90,15 @@ def test_a_service_is_described_by_its_secret_only():
     assert secret_environment(CONFIG, run) == {"REGISTRY_DATABASE_URI": SecretKey("r", "uri")}
 
 
+@pytest.mark.contract("§18 8 secrets of databases asked for only")
 def test_the_secrets_of_other_databases_are_not_for_a_task():
     assert secret_environment(CONFIG, replace(RUN, databases=(RequestedDatabase("scans"),))) == {}
     patients = secret_environment(CONFIG, replace(RUN, databases=(RequestedDatabase("patients"),)))
     assert patients == {"PATIENTS_DB_PARAM_USER": SecretKey("s", "u")}
 
 
+@pytest.mark.contract("§9 HTTP_PROXY")
+@pytest.mark.contract("§9 NO_PROXY")
 def test_the_egress_proxy_is_announced_where_there_is_one_and_databases_are_not_behind_it():
     assert not [name for name in decoded(RUN) if name.lower() in {"http_proxy", "https_proxy"}]
     config = with_keys("kubernetes", egress={"service": "v6-node-egress", "port": 3128})
@@ -103,11 +107,13 @@ def test_the_egress_proxy_is_announced_where_there_is_one_and_databases_are_not_
     assert variables["no_proxy"] == "localhost, proxyserver, registry.example, 203.0.113.9"
 
 
+@pytest.mark.contract("§9 USER_REQUESTED_DATABASE_LABELS")
 def test_labels_keep_the_researchers_order():
     run = replace(RUN, databases=(RequestedDatabase("scans"), RequestedDatabase("patients")))
     assert decoded(run)["USER_REQUESTED_DATABASE_LABELS"] == "scans,patients"
 
 
+@pytest.mark.contract("§9 algorithm_env")
 def test_the_administrators_variables_win():
     config = with_keys("node", algorithm_env={"TEMPORARY_FOLDER": "/elsewhere"})
     assert decoded(RUN, config)["TEMPORARY_FOLDER"] == "/elsewhere"

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from launcher.approval import Approval, NotApproved
-from launcher.policies import Policies
+from launcher.policies import BASICS, Policies
 from launcher.registry import ImageUnavailable
 from launcher.runs import RunStatus
 from launcher.session import ServerRefusal, ServerUnavailable
@@ -92,6 +92,7 @@ async def test_a_registry_that_the_policies_don_t_allow_is_not_even_asked():
     assert registry.asked == []
 
 
+@pytest.mark.contract("§8 allowed_algorithms")
 async def test_another_tag_of_the_same_digest_is_allowed_and_looked_up_once():
     # The tag moves after the first look: what runs is what was compared.
     registry = Registry(**{"ghcr.io/a/b:1": [A], "ghcr.io/a/b:2": [A, B]})
@@ -123,9 +124,27 @@ async def test_an_organization_by_its_name():
     assert server.asked == []
 
 
+@pytest.mark.contract("§8 order")
+async def test_basics_then_who_sent_it_then_the_name_of_the_image_and_the_store_last():
+    policies = {
+        "allow_basics_algorithm": False,
+        "allowed_users": [1],
+        "allowed_algorithms": ["ghcr.io/a/c"],
+        "allowed_algorithm_stores": ["https://store.example.org"],
+    }
+    basics, server = replace(TASK, image=f"{BASICS}:latest"), Server()
+    server.confirms = False
+    for policy in list(policies):
+        assert server.asked == [], "only where everything else allows it"
+        assert (await refused(run=basics, server=server, **policies)).rule == policy
+        del policies[policy]
+    assert server.asked
+
+
 STORES = {"allowed_algorithm_stores": ["https://store.example.org"]}
 
 
+@pytest.mark.contract("§8 allowed_algorithm_stores")
 async def test_a_store_has_to_confirm():
     server = Server()
     assert (await decide(server=server, **STORES)).rule == "allowed_algorithm_stores"
@@ -141,6 +160,7 @@ async def test_a_store_that_is_not_allowed_never_gets_the_nodes_token():
     assert server.asked == [("store", 9)]
 
 
+@pytest.mark.contract("§8 allowed_algorithm_stores")
 @pytest.mark.parametrize(("outages", "allowed"), [(2, True), (3, False)])
 async def test_a_store_is_asked_three_times(outages, allowed):
     server = Server()

@@ -33,14 +33,21 @@ def load(tmp_path, tree):
     return NodeConfig.load(path)
 
 
-def changed(path, value):
-    tree = copy.deepcopy(GOOD)
+def changed(path, value, good=GOOD):
+    tree = copy.deepcopy(good)
     place = tree
     *way, last = path.split(".")
     for key in way:
         place = place[int(key)] if key.isdigit() else place[key]
     place[int(last) if last.isdigit() else last] = value
     return tree
+
+
+def with_sections(path, value):
+    """As `changed`, where the section of the key may be missing."""
+    tree = copy.deepcopy(GOOD)
+    tree["node"] |= {"logging": {}, "encryption": {}}
+    return changed(path, value, tree)
 
 
 @pytest.mark.parametrize(
@@ -71,8 +78,6 @@ def test_the_address_of_the_server(tmp_path, server_url, port, api_path, api_url
         ("node.databases.0.label", "my label", "node.databases.0.label: 'my label'"),
         ("node.encryption", {"private_key": "x"}, "node.encryption.private_key"),
         ("node.logging", {"level": "LOUD"}, "node.logging.level: 'LOUD'"),
-        ("node.algorithm_env", {"PKG_NAME": "x"}, "'PKG_NAME' is not a name an algorithm's variable may have"),
-        ("node.algorithm_env", {"a b": "x"}, "'a b' is not a name"),
         ("kubernetes.jobs", {"maxResultBytes": 0}, "kubernetes.jobs.maxResultBytes: 0"),
         ("kubernetes.jobs", {"concurrency": 1}, "kubernetes.jobs.concurrency"),
     ],
@@ -84,6 +89,38 @@ def test_a_mistake_is_named_by_its_key(tmp_path, path, value, words):
     assert "\n" not in str(error.value)
 
 
+@pytest.mark.contract("§9 names of variables")
+@pytest.mark.parametrize("name", ["PKG_NAME", "a b", "1A", "", "A-B", "A=B", "É"])
+def test_a_name_that_no_variable_of_an_algorithm_may_have_is_refused(tmp_path, name):
+    """PKG_NAME is the image's: another value would make vantage6's tools run another program of it."""
+    with pytest.raises(ConfigError) as error:
+        load(tmp_path, changed("node.algorithm_env", {"GOOD": "x", name: "x"}))
+    assert "node.algorithm_env: " in str(error.value)
+    assert f"{name!r} is not a name an algorithm's variable may have; rename it" in str(error.value)
+
+
+@pytest.mark.contract("§15 types")
+@pytest.mark.parametrize(
+    ("key", "good", "bad"),
+    [
+        ("node.port", [None, 443], [0, "many", 70000]),
+        ("node.logging.level", ["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"], ["NOTSET", "info", 10]),
+        ("node.databases", [[], GOOD["node"]["databases"]], ["default", [{"label": "a"}]]),
+        ("node.encryption.enabled", [True, False], ["maybe", None]),
+        ("node.share_algorithm_logs", [True, False], ["maybe", None]),
+        ("node.databases.0.mount_mode", ["copy", "ro"], ["rw", True]),
+    ],
+)
+def test_what_vantage6_takes_is_taken_and_a_wrong_type_is_refused_by_its_key(tmp_path, key, good, bad):
+    """vantage6 also documents the level NOTSET, and refuses it."""
+    for value in good:
+        load(tmp_path, with_sections(key, value))
+    for value in bad:
+        with pytest.raises(ConfigError, match=key.replace(".", "[.]")):
+            load(tmp_path, with_sections(key, value))
+
+
+@pytest.mark.contract("§11 labels")
 def test_labels_that_differ_only_in_case_are_refused(tmp_path):
     tree = copy.deepcopy(GOOD)
     tree["node"]["databases"].append({"label": "DEFAULT", "type": "csv", "uri": "/x.csv"})
@@ -91,6 +128,7 @@ def test_labels_that_differ_only_in_case_are_refused(tmp_path):
         load(tmp_path, tree)
 
 
+@pytest.mark.contract("§11 labels")
 @pytest.mark.parametrize("label", ["data", "tmp"])
 def test_a_folder_may_not_hide_the_runs_own_files(tmp_path, label):
     with pytest.raises(ConfigError, match=f"a folder can't be labelled '{label}'"):

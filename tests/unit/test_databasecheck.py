@@ -8,10 +8,26 @@ import pytest
 
 from launcher.checkjobs import NotRunnable
 from launcher.config import Database, NodeSection
-from launcher.databasecheck import DatabaseCheck, finding
+from launcher.databasecheck import DatabaseCheck, finding, say_what_is_not_copied
 from tests.unit.algorithm_module import imported
 
 CSV = Database(label="default", type="csv", uri="/srv/a.csv")
+
+
+@pytest.mark.contract("§11 mount_mode copy")
+def test_that_nothing_is_copied_is_said_once_and_only_where_it_was_asked_for(caplog: pytest.LogCaptureFixture):
+    databases = [
+        {"label": "a", "type": "csv", "uri": "/a.csv", "mount_mode": "copy"},
+        {"label": "b", "type": "folder", "uri": "/b", "mount_mode": "copy"},
+        {"label": "c", "type": "csv", "uri": "/c.csv", "mount_mode": "ro"},
+        {"label": "d", "type": "csv", "uri": "/d.csv"},
+        {"label": "e", "type": "sql", "mount_mode": "copy"},
+    ]
+    say_what_is_not_copied(NodeSection.model_validate({"server_url": "https://server", "databases": databases}))
+    say_what_is_not_copied(NodeSection.model_validate({"server_url": "https://server", "databases": databases[2:]}))
+    (warning,) = caplog.records
+    assert (warning.levelname, warning.fields) == ("WARNING", {"databases": ["a", "b"]})  # type: ignore[attr-defined]
+    assert "mounted read-only" in warning.message
 
 
 def test_columns_of_a_csv_file():

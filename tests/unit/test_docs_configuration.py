@@ -4,11 +4,14 @@ import json
 import re
 from pathlib import Path
 
+import pytest
+
 from launcher.policies import Policies
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "configuration.md").read_text()
-NODE = json.loads((ROOT / "charts" / "v6-node" / "values.schema.json").read_text())["properties"]["node"]["properties"]
+SCHEMA = json.loads((ROOT / "charts" / "v6-node" / "values.schema.json").read_text())
+NODE = SCHEMA["properties"]["node"]["properties"]
 
 # What vantage6-node 4.15 reads (its documentation, and its code).
 VANTAGE6 = """
@@ -19,21 +22,34 @@ directories
 """
 
 
+DATABASE = "label type uri env mount_mode"
+
+
 def rows():
     found = re.findall(r"^\| (`.*?) \| (.*?) \|(.*)\|$", PAGE, re.MULTILINE)
     return {key: (home, why) for keys, home, why in found for key in re.findall(r"`([^`]+)`", keys)}
 
 
+@pytest.mark.contract("§15 keys")
 def test_every_key_has_a_home_or_a_refusal():
     assert sorted(rows()) == sorted(VANTAGE6.split())
 
 
+@pytest.mark.contract("§15 keys")
 def test_the_schema_takes_and_refuses_what_the_page_says():
     assert {key for key, (home, _) in rows().items() if home != "refused"} == set(NODE)
     for key, (home, why) in rows().items():
         assert (f"`node.{key}`" in home) or (home == "refused" and why.strip()), key
 
 
+@pytest.mark.contract("§15 keys")
 def test_the_keys_of_policies_and_logging_agree():
     assert set(NODE["policies"]["properties"]) == set(Policies.model_fields)
     assert set(NODE["logging"]["properties"]) == {"level"}
+
+
+@pytest.mark.contract("§15 keys")
+def test_the_keys_of_a_database_are_taken():
+    for key in DATABASE.split():
+        assert key in SCHEMA["definitions"]["database"]["properties"]
+        assert key in rows()["databases"][1], "the page's remark"

@@ -88,6 +88,7 @@ def test_an_input_of_the_web_ui_is_read(ours, client):
     assert ours.read_text("$".join(base64.b64encode(part).decode() for part in (shared, iv, body))) == content
 
 
+@pytest.mark.contract("§18 11 one key per process")
 def test_every_key_of_a_process_is_its_own(folder, ours):
     """vantage6-common's class is a singleton: called as usual it would go on with the first key."""
     theirs = encrypted(folder, "theirs")

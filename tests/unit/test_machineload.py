@@ -1,5 +1,6 @@
 """The machine's load, of the kernel's own tables."""
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -16,6 +17,7 @@ def test_memory_is_in_bytes():
     assert memory(MEMORY) == (1_024_000, 256_000)
 
 
+@pytest.mark.contract("§12 node_metrics_update")
 def test_a_report():
     found = load((100, 1000), (150, 1200), MEMORY, 3)
     assert found["cpu_percent"] == 25.0

@@ -15,6 +15,7 @@ def policies(**keys):
     return Policies.model_validate(keys)
 
 
+@pytest.mark.contract("§8 allowed_algorithms")
 @pytest.mark.parametrize(
     ("entries", "image", "listed"),
     [
@@ -48,6 +49,7 @@ def test_entries_of_the_same_repository_are_to_be_compared_by_digest():
     assert [str(entry) for entry in found] == ["docker.io/a/b:1", "docker.io/a/b:3"]
 
 
+@pytest.mark.contract("§8 allowed_users and allowed_organizations")
 @pytest.mark.parametrize(
     ("users", "organizations", "sender", "allowed"),
     [
@@ -73,6 +75,7 @@ def test_without_lists_nothing_is_said_of_senders():
     assert about_sender(policies(), 1, 1, None) is None
 
 
+@pytest.mark.contract("§8 allow_either_whitelist_or_store")
 @pytest.mark.parametrize(
     ("listed", "in_store", "both", "either"),
     [
@@ -92,6 +95,7 @@ def test_list_and_stores_together(listed, in_store, both, either):
         assert about_algorithm(policies(**key), "x", listed=listed, in_store=in_store).allowed is expected
 
 
+@pytest.mark.contract("§8 allow_basics_algorithm")
 def test_the_basics_algorithm_can_be_refused_whatever_its_tag():
     for image in ("ghcr.io/vantage6/algorithm-basics:latest", f"ghcr.io/vantage6/algorithm-basics@{DIGEST}"):
         assert about_basics(policies(), ImageReference.parse(image)) is None

@@ -29,6 +29,7 @@ async def client(server: Server) -> AsyncIterator[TestClient[Any, Any]]:
         yield client
 
 
+@pytest.mark.contract("§10 what is passed on")
 @pytest.mark.parametrize(("method", "path"), [("GET", "/result?task_id=7&x=a%20b&page=1"), ("POST", "/task")])
 async def test_path_query_body_and_three_headers_arrive_nothing_else(
     client: Any, server: Server, method: str, path: str
@@ -43,6 +44,7 @@ async def test_path_query_body_and_three_headers_arrive_nothing_else(
     assert headers == expected | ({"Content-Length": str(len(body)), **CLOSES} if body else {})
 
 
+@pytest.mark.contract("§18 3 4xx through the proxy")
 @pytest.mark.parametrize("status", [200, 201, 204, 400, 401, 403, 404, 409, 422, 500])
 async def test_the_server_s_answer_is_passed_back_unchanged(client: Any, server: Server, status: int) -> None:
     body = b"" if status == 204 else b'{"msg":  "as it is"}'

@@ -125,6 +125,8 @@ async def test_an_input_that_can_t_be_encrypted_is_refused(
     assert not [seen for seen in server.seen if seen[0] == "POST"], "nothing of it arrives"
 
 
+@pytest.mark.contract("§10 GET /result")
+@pytest.mark.contract("§10 GET /result/{id}")
 @pytest.mark.parametrize("size", [0, 1, 1000, 3 * 2**20])
 async def test_results_are_read_pages_and_one(client: Any, server: EncryptedServer, ours: Encrypted, size: int) -> None:
     content = json.dumps("x" * size).encode()
@@ -222,6 +224,7 @@ async def test_a_blob_is_encrypted_for_its_reader_and_decrypted_for_the_algorith
     assert (answer.status, await answer.read()) == (200, blob)
 
 
+@pytest.mark.contract("§10 blobstream")
 @pytest.mark.parametrize("key", [None, "", "none", "Zm9v"])
 async def test_an_upload_without_a_key_is_refused(client: Any, server: EncryptedServer, key: str | None) -> None:
     answer = await client.post("/blobstream", data=b"x", headers={} if key is None else {"X-Public-Key": key})

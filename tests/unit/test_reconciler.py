@@ -310,6 +310,7 @@ async def test_a_crash_is_delivered_with_its_log_and_a_sentence(tmp_path):
     assert world.deliveries == [(7, RunStatus.CRASHED, b"", "hello\nThe algorithm ended with exit code 3.")]
 
 
+@pytest.mark.contract("§5 unknown error")
 async def test_a_job_that_someone_deleted_is_reported_and_not_run_again(tmp_path):
     world = World(tmp_path, [RUN])
     start(world)

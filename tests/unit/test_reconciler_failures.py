@@ -8,7 +8,7 @@ import pytest
 from launcher.config import Jobs
 from launcher.kubeapi import ClusterUnavailable
 from launcher.runs import RunStatus
-from launcher.session import ServerUnavailable
+from launcher.session import ServerRefusal, ServerUnavailable
 from launcher.waiting import Trouble
 from tests.unit.kubelet import SECOND
 from tests.unit.test_reconciler import FakeCluster, FakeSession, World, a_pod, done, left, live, start
@@ -180,6 +180,19 @@ async def test_a_launcher_started_anew_knows_that_a_run_was_killed(world, monkey
     start(world)
     await until(lambda: world.deliveries)
     assert world.deliveries == [(7, RunStatus.KILLED, b"", "hello\nThe site says so.")]
+
+
+@pytest.mark.contract("§5 container token refused")
+async def test_without_a_token_for_its_algorithm_a_run_ends_and_nothing_is_executed(world, monkeypatch):
+    async def refused(*_):
+        raise ServerRefusal(400, "Task is already finished!")
+
+    monkeypatch.setattr(FakeSession, "algorithm_token", refused)
+    start(world)
+    await live(world)
+    ((_, status, _, log),) = world.deliveries
+    assert (status, "Task is already finished!" in log) == (RunStatus.START_FAILED, True)
+    assert done(world) and not world.executions
 
 
 async def test_killed_before_its_job_was_made_a_run_is_reported_and_never_runs(world):

@@ -33,6 +33,7 @@ def test_it_tells_what_the_variables_tell():
     assert found["x-vantage6"]["api_proxy"] == {"host": "http://proxyserver", "port": "80", "api_path": ""}
 
 
+@pytest.mark.contract("§9 run_context_file")
 def test_a_database_that_is_a_service_is_refused():
     run = replace(RUN, databases=(RequestedDatabase("Registry"),))
     with pytest.raises(NoRunContext, match="Registry is a service"):
@@ -45,6 +46,7 @@ def test_an_input_that_is_no_object_is_refused(content: bytes):
         run_context(CONFIG, IDENTITY, RUN, content)
 
 
+@pytest.mark.contract("§9 run_context_file")
 def test_its_path_is_told_plainly_and_only_where_there_is_one():
     run = replace(RUN, databases=())
     assert "RUN_CONTEXT_FILE" not in environment(CONFIG, run)

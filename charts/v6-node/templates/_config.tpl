@@ -5,7 +5,7 @@
 {{- $node := omit .Values.node "api_key" "whitelist" "ssh-tunnels" "docker_registries" -}}
 {{- $databases := list -}}
 {{- range .Values.node.databases -}}
-{{- $databases = append $databases (pick . "label" "type" "claim" "nodeName" (ternary "label" "uri" (eq "true" (include "v6-node.isService" .)))) -}}
+{{- $databases = append $databases (pick . "label" "type" "claim" "nodeName" "mount_mode" (ternary "label" "uri" (eq "true" (include "v6-node.isService" .)))) -}}
 {{- end -}}
 {{- $_ := set $node "databases" $databases -}}
 {{- $_ := set $node "encryption" (pick .Values.node.encryption "enabled") -}}

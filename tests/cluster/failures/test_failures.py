@@ -171,6 +171,9 @@ def rows() -> dict[str, Row]:
     return {}
 
 
+@pytest.mark.contract("§5 start failed")
+@pytest.mark.contract("§5 crashed")
+@pytest.mark.contract("§11 a file that is missing")
 @pytest.mark.parametrize("cause", CAUSES)
 def test_a_failure_has_a_status_and_a_sentence(tasks: dict[str, Task], rows: dict[str, Row], cause: str) -> None:
     run = tasks[cause].wait(300).run()

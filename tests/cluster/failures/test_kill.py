@@ -53,6 +53,8 @@ def algorithms(pod_uid: str) -> list[str]:
     return found
 
 
+@pytest.mark.contract("§5 killed by user")
+@pytest.mark.contract("§13 the container is removed")
 def test_killed_while_it_runs_it_is_gone_within_its_grace_period_and_a_second(
     node: Node, researcher: Researcher, behave: str, kubectl: Kubectl
 ) -> None:
@@ -68,6 +70,7 @@ def test_killed_while_it_runs_it_is_gone_within_its_grace_period_and_a_second(
     assert task.statuses() == ["killed by user"]
 
 
+@pytest.mark.contract("§13 what was not started yet")
 def test_killed_while_it_waits_it_never_runs(troupe: Troupe, behave: str, kubectl: Kubectl) -> None:
     node = troupe.node(troupe.collaboration())
     node.values["jobs"] = {"nodeSelector": {"example.org/none": "here"}}
@@ -81,6 +84,7 @@ def test_killed_while_it_waits_it_never_runs(troupe: Troupe, behave: str, kubect
     assert task.statuses() == ["killed by user"]
 
 
+@pytest.mark.contract("§13 what was not started yet")
 def test_killed_before_the_node_takes_it_it_gets_no_job(node: Node, researcher: Researcher, behave: str) -> None:
     node.scale_launcher(0)
     node.wait_offline(60)
@@ -95,6 +99,7 @@ def test_killed_before_the_node_takes_it_it_gets_no_job(node: Node, researcher: 
     assert not [event for event in node.launcher_events() if event.get("run") == run and event["event"] == "started"]
 
 
+@pytest.mark.contract("§5 finished is closed")
 def test_killed_after_its_end_it_stays_completed(node: Node, researcher: Researcher, behave: str) -> None:
     task = researcher.send(behave, "sleep", 0).wait()
     node.collaboration.federation.root.task.kill(task.id)

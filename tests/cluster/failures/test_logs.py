@@ -23,6 +23,7 @@ def node(troupe: Troupe) -> Node:
     return node.start()
 
 
+@pytest.mark.contract("§12 algorithm_log")
 def test_a_log_is_seen_while_the_algorithm_runs_by_whoever_looks_and_whoever_listens(
     node: Node, researcher: Researcher, behave: str
 ) -> None:
@@ -73,6 +74,7 @@ def test_fifty_mebibytes_of_log_arrive_as_head_and_tail_over_the_death_of_the_la
     figures.note("figures", f"50 MiB of log: {int(left_out) + kept} of {lines * LINE} bytes seen by the launcher")
 
 
+@pytest.mark.contract("§9 share_algorithm_logs")
 def test_a_log_that_is_not_shared_stays_at_the_site(troupe: Troupe, behave: str) -> None:
     node = troupe.node(troupe.collaboration(), share_algorithm_logs=False).start()
     task = node.collaboration.researcher().send(behave, "crash", "patient 42 has no age", 5)

@@ -232,6 +232,7 @@ def cells(scene: Scene) -> Cells:
     return {**found, "control": collect(_control(scene))}
 
 
+@pytest.mark.contract("§14 isolation")
 @pytest.mark.parametrize("column", COLUMNS)
 def test_every_way_is_as_it_should_be(cells: Cells, column: str) -> None:
     assert wrong(column, cells[column]) == []

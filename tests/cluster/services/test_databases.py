@@ -58,6 +58,7 @@ def researcher(nodes: tuple[Node, Node]) -> Researcher:
     return nodes[0].collaboration.researcher()
 
 
+@pytest.mark.contract("§11 sql")
 @pytest.mark.parametrize("label", LABELS)
 def test_an_algorithm_reads_the_database_it_asked_for(
     researcher: Researcher, nodes: tuple[Node, Node], images: dict[str, Image], label: str
@@ -77,6 +78,7 @@ def targets(places: dict[str, tuple[str, int, dict[str, Any]]], kubectl: Kubectl
     return [{"host": hosts[label], "port": places[label][1]} for label in LABELS]
 
 
+@pytest.mark.contract("§9 databases asked for")
 @pytest.mark.parametrize("asked", [[], ["inside"], ["outside"], ["named"], ["db"], ["db_prod"], ["db", "inside"]])
 def test_an_algorithm_reaches_no_other(
     researcher: Researcher,
@@ -110,6 +112,7 @@ def test_two_nodes_do_not_widen_each_other(
     assert second == ["timed out", "connected"]
 
 
+@pytest.mark.contract("§18 8 secrets of databases asked for only")
 def test_credentials_are_where_they_belong(
     researcher: Researcher, nodes: tuple[Node, Node], images: dict[str, Image], kubectl: Kubectl
 ) -> None:

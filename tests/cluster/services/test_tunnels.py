@@ -108,6 +108,7 @@ def read(researcher: Researcher, images: dict[str, Image]) -> Any:
     return researcher.send(images["average"].ref, "partial_average", column="age", databases=asked).wait().result()
 
 
+@pytest.mark.contract("§14 ssh-tunnels")
 def test_an_algorithm_reads_a_database_behind_a_tunnel(
     node: Node, researcher: Researcher, images: dict[str, Image]
 ) -> None:
@@ -145,6 +146,7 @@ def test_a_tunnel_comes_back_after_the_server_was_away(
     assert read(researcher, images) == AGES
 
 
+@pytest.mark.contract("§14 fingerprint of an SSH server")
 def test_a_server_with_another_key_is_not_trusted(
     troupe: Troupe, bastion: Bastion, hidden_port: int, kubectl: Kubectl
 ) -> None:

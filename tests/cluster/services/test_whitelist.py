@@ -47,11 +47,14 @@ def observed(
     return {(way["host"], way["port"]): row["observed"] for way, row in zip(ways, rows, strict=True)}
 
 
+@pytest.mark.contract("§14 whitelist")
 def test_what_is_on_the_list_is_reached_and_nothing_else(observed: dict[tuple[str, int], str], site: str) -> None:
     listed = {(site, 80), (THERE, 443)}
     assert observed == {pair: "connected" if pair in listed else "forbidden" for pair in observed}
 
 
+@pytest.mark.contract("§14 whitelist")
+@pytest.mark.contract("§9 HTTP_PROXY")
 def test_programs_find_the_egress_proxy_by_their_environment(
     researcher: Researcher, images: dict[str, Image], site: str, other_site: str
 ) -> None:
@@ -79,6 +82,7 @@ def test_a_name_that_is_not_on_the_list_is_not_looked_up(
     assert all("TCP_DENIED/403" in line and "HIER_NONE/-" in line for line in lines)
 
 
+@pytest.mark.contract("§9 HTTP_PROXY")
 def test_without_a_list_nothing_is_installed(troupe: Troupe, images: dict[str, Image]) -> None:
     node = troupe.node(troupe.collaboration()).start()
     assert node.pods("egress") == []
