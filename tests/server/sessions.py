@@ -111,7 +111,8 @@ async def listening(way: Way, headers: dict[str, str], **handlers: Callable[[Any
     for event, handler in handlers.items():
         client.on(event, handler, namespace="/tasks")
     server = f"{way.server.url}:{way.server.port}"
-    await client.connect(server, headers=headers, namespaces=["/tasks"], transports=["polling"])
+    # The library waits one second by default, which a loaded machine may need.
+    await client.connect(server, headers=headers, namespaces=["/tasks"], transports=["polling"], wait_timeout=30)
     try:
         yield
     finally:
