@@ -1,4 +1,4 @@
-"""One organization of a collaboration on a real server: its key, its researcher, its node's session and its proxy."""
+"""One organization of a collaboration on a real server: its researcher, its node's session and its proxy."""
 
 import contextlib
 
@@ -6,35 +6,21 @@ import aiohttp
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
-from launcher.config import NodeSection
-from launcher.encryption import Plain
-from launcher.session.v4 import V4Session
 from proxy.app import application
 from proxy.forward import Forwarder
 from proxy.whose import Whose
-from tests.unit.keys import encrypted
 
 
 class Site:
-    """One organization: its key, its researcher, its node's session and proxy."""
+    """An organization, by the number of its node in the collaboration."""
 
-    def __init__(self, collaboration, account, folder, *, enabled=True):
-        self.collaboration, self.account = collaboration, account
-        self.organization = account.organization
-        self.enabled = enabled
-        self.key = folder / f"{account.organization.id}.pem" if enabled else None
-        self.cryptor = encrypted(folder, str(account.organization.id)) if enabled else Plain()
-        self.server = collaboration.federation.server
+    def __init__(self, way, collaboration, node=0):
+        self.way, self.collaboration, self.node = way, collaboration, node
+        self.organization = collaboration.nodes[node].organization
+        self.cryptor = way.cryptor(node)
 
-    @contextlib.asynccontextmanager
-    async def session(self, cryptor=None):
-        section = {"server_url": self.server.url, "port": self.server.port, "encryption": {"enabled": self.enabled}}
-        async with aiohttp.ClientSession() as http:
-            session = V4Session(
-                http, NodeSection.model_validate(section), self.account.api_key, cryptor or self.cryptor
-            )
-            await session.open()
-            yield session
+    def session(self, cryptor=None):
+        return self.way.opened(self.collaboration, self.node, cryptor or self.cryptor)
 
     @contextlib.asynccontextmanager
     async def proxy(self, session, token):
@@ -51,7 +37,7 @@ class Site:
             return web.json_response(told)
 
         launcher.router.add_get("/identity", identity)
-        async with TestServer(launcher) as status, Forwarder(self.server.api) as forwarder:
+        async with TestServer(launcher) as status, Forwarder(self.way.server.api) as forwarder:
             whose = Whose(str(status.make_url("")).rstrip("/"))
             async with TestServer(application(forwarder, whose, self.cryptor)) as proxy:
                 headers = {"Authorization": f"Bearer {token}"}
@@ -59,7 +45,7 @@ class Site:
                     yield client
 
     def researcher(self):
-        return self.collaboration.researcher(self.organization, self.key)
+        return self.collaboration.researcher(self.organization)
 
     def public_key(self):
         return self.collaboration.federation.root.organization.get(self.organization.id)["public_key"]

@@ -45,13 +45,16 @@ async def test_a_wrong_key_is_said_in_one_sentence(way: Way):
 
 
 @pytest.mark.contract("§2 GET /collaboration/{id}")
-async def test_an_encrypted_collaboration_is_not_served_in_the_clear(way: Way, collaboration: Collaboration):
-    federation = collaboration.federation
-    secret = federation.collaboration(
-        f"{collaboration.name} in secret", [collaboration.nodes[0].organization], encrypted=True
+async def test_a_collaboration_is_not_served_where_the_node_is_set_to_the_other_kind(
+    way: Way, collaboration: Collaboration
+):
+    organization = collaboration.nodes[0].organization
+    other = collaboration.federation.collaboration(
+        f"Other {collaboration.name}", [organization], encrypted=not way.encrypted
     )
-    with pytest.raises(LoginRefused, match=r"node\.encryption\.enabled is false, but .* is encrypted"):
-        async with way.opened(secret):
+    said = "is true, but .* is not encrypted" if way.encrypted else "is false, but .* is encrypted"
+    with pytest.raises(LoginRefused, match=rf"node\.encryption\.enabled {said}"):
+        async with way.opened(other):
             pass
 
 
