@@ -9,6 +9,7 @@ from launcher.config import ConfigError, ServerAccess
 from launcher.serverconnection import http_session
 from launcher.session import LoginRefused, ServerUnavailable
 from tests.server.sessions import Way, kept_online
+from tests.server.ways import each_release
 from tests.stage.federation import Collaboration
 from tests.stage.httpproxy import HttpProxy
 from tests.stage.recorder import Recorder
@@ -27,6 +28,7 @@ def front(way: Way, authority: Path) -> Recorder:
     return Recorder("127.0.0.1", target, tls=(authority / "server.crt", authority / "server.key"))
 
 
+@each_release
 @pytest.mark.contract("§2 TLS")
 async def test_the_sites_own_authority_is_believed_where_it_is_given(
     way: Way, collaboration: Collaboration, authority: Path
@@ -44,6 +46,7 @@ async def test_the_sites_own_authority_is_believed_where_it_is_given(
                 await way.session(http, NOBODY, **there)._rest._login()
 
 
+@each_release
 @pytest.mark.contract("§2 HTTP proxy")
 async def test_everything_goes_through_the_http_proxy(
     way: Way, collaboration: Collaboration, authority: Path, monkeypatch: pytest.MonkeyPatch

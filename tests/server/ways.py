@@ -30,9 +30,21 @@ PAIRWISE = [kind for kind in EVERY if _even(kind)]
 """Every pair of values of two dimensions is in one of them (tests/unit/test_ways.py)."""
 
 
-def params(kinds: list[Kind]) -> list[object]:
-    """Parameters of the fixture `way`; what is not pairwise is for the run of everything."""
-    return [pytest.param(kind, id="-".join(kind), marks=[] if kind in PAIRWISE else pytest.mark.slow) for kind in kinds]
+# Each value once, for what goes by REST alone or takes long: such as log-in, tokens, pages, each status of an end, a
+# restart of the server. What carries inputs, results, logs, kills and keys, or is about being connected, is pairwise.
+EACH_RELEASE = [
+    Kind(NEWEST, "polling", "plain"),
+    Kind(MIDDLE, "polling", "encrypted"),
+    Kind(OLDEST, "websocket", "encrypted"),
+]
+
+
+def params(kinds: list[Kind], ordinary: list[Kind] = PAIRWISE) -> list[object]:
+    """Parameters of the fixture `way`; what is not ordinary is for the run of everything."""
+    return [pytest.param(kind, id="-".join(kind), marks=[] if kind in ordinary else pytest.mark.slow) for kind in kinds]
+
+
+each_release = pytest.mark.parametrize("way", params(EVERY, EACH_RELEASE), indirect=True)
 
 
 def only(**wanted: str) -> pytest.MarkDecorator:
