@@ -125,15 +125,25 @@ def forged(way: Way, session: V4Session, *, seconds: float = -10, secret: str | 
 
 
 @contextlib.asynccontextmanager
-async def listening(way: Way, headers: dict[str, str], **handlers: Callable[[Any], Any]) -> AsyncIterator[None]:
-    """A user's own socket.io connection, as the web interface has one."""
+async def listening(way: Way, collaboration: Collaboration, **handlers: Callable[[Any], Any]) -> AsyncIterator[None]:
+    """The administrator's own socket.io connection, as the web interface has one, in the collaboration's room."""
+    joined = asyncio.Event()
+
+    async def on_message(text: str) -> None:
+        if text.endswith(f"joined room <collaboration_{collaboration.id}>"):
+            joined.set()
+
     client = socketio.AsyncClient(reconnection=False)
     for event, handler in handlers.items():
         client.on(event, handler, namespace="/tasks")
+    client.on("message", on_message, namespace="/tasks")
     server = f"{way.server.url}:{way.server.port}"
     # The library waits one second by default, which a loaded machine may need.
+    headers = collaboration.federation.root.headers
     await client.connect(server, headers=headers, namespaces=["/tasks"], transports=["polling"], wait_timeout=30)
     try:
+        # The server says that there is a connection before it has put it into the rooms of all collaborations.
+        await until(joined.is_set)
         yield
     finally:
         await client.disconnect()

@@ -1,4 +1,4 @@
-"""One organization of a collaboration on a real server: its researcher, its node's session and its proxy."""
+"""One organization of a collaboration on a real server: its key, its researcher, its node's session and its proxy."""
 
 import contextlib
 
@@ -6,21 +6,40 @@ import aiohttp
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
+from launcher.config import NodeSection
+from launcher.encryption import Plain
+from launcher.session.v4 import V4Session
 from proxy.app import application
 from proxy.forward import Forwarder
 from proxy.whose import Whose
+from tests.unit.keys import encrypted
 
 
 class Site:
-    """An organization, by the number of its node in the collaboration."""
+    """One organization: its key, its researcher, its node's session and proxy."""
 
-    def __init__(self, way, collaboration, node=0):
-        self.way, self.collaboration, self.node = way, collaboration, node
-        self.organization = collaboration.nodes[node].organization
-        self.cryptor = way.cryptor(node)
+    def __init__(self, collaboration, account, folder, *, enabled=True, transport="polling"):
+        self.collaboration, self.account = collaboration, account
+        self.organization = account.organization
+        self.enabled, self.transport = enabled, transport
+        self.cryptor = encrypted(folder, str(account.organization.id)) if enabled else Plain()
+        if enabled:
+            collaboration.keys[account.organization.id] = folder / f"{account.organization.id}.pem"
+        self.server = collaboration.federation.server
 
-    def session(self, cryptor=None):
-        return self.way.opened(self.collaboration, self.node, cryptor or self.cryptor)
+    @contextlib.asynccontextmanager
+    async def session(self, cryptor=None):
+        section = {"server_url": self.server.url, "port": self.server.port, "encryption": {"enabled": self.enabled}}
+        async with aiohttp.ClientSession() as http:
+            session = V4Session(
+                http,
+                NodeSection.model_validate(section),
+                self.account.api_key,
+                cryptor or self.cryptor,
+                transport=self.transport,
+            )
+            await session.open()
+            yield session
 
     @contextlib.asynccontextmanager
     async def proxy(self, session, token):
@@ -37,7 +56,7 @@ class Site:
             return web.json_response(told)
 
         launcher.router.add_get("/identity", identity)
-        async with TestServer(launcher) as status, Forwarder(self.way.server.api) as forwarder:
+        async with TestServer(launcher) as status, Forwarder(self.server.api) as forwarder:
             whose = Whose(str(status.make_url("")).rstrip("/"))
             async with TestServer(application(forwarder, whose, self.cryptor)) as proxy:
                 headers = {"Authorization": f"Bearer {token}"}

@@ -14,10 +14,9 @@ import pytest
 from launcher.encryption import Encrypted
 from launcher.runs import Outcome, RunStatus
 from launcher.session import InputUnreadable
-from tests.server.sessions import Way
 from tests.server.site import Site
 from tests.stage.server import Server
-from tests.unit.keys import encrypted, key_file
+from tests.unit.keys import encrypted
 
 _numbers = itertools.count(1)
 DONE = Outcome(RunStatus.COMPLETED)
@@ -36,13 +35,11 @@ def site(request, federation, tmp_path):
     number = next(_numbers)
     organization = federation.organization(f"Hospital {number}")
     study = federation.collaboration(f"Study {number}", [organization], encrypted=request.param)
-    way = Way(federation.server, "polling", [key_file(tmp_path, "hospital")] if request.param else [])
-    study.keys = {organization.id: way.keys[0]} if way.encrypted else {}
-    return Site(way, study)
+    return Site(study, study.nodes[0], tmp_path, enabled=request.param)
 
 
 def blobs(site) -> dict[str, bytes]:
-    return {path.name: path.read_bytes() for path in (Path(site.way.server.folder) / "blobs").iterdir()}
+    return {path.name: path.read_bytes() for path in (Path(site.server.folder) / "blobs").iterdir()}
 
 
 async def send(site, *arguments):
@@ -60,7 +57,7 @@ async def test_input_and_result_are_ids_of_blobs(site):
         await session.deliver(run, DONE, json.dumps(result).encode(), "")
         assert (await asyncio.to_thread(task.wait)).result() == result
         stored = site.collaboration.federation.root.request(f"result/{run.id}")["result"]
-        assert (b"xxxx" in blobs(site)[stored], blobs(site)[stored].count(b"$") >= 2) == (False, site.way.encrypted)
+        assert (b"xxxx" in blobs(site)[stored], blobs(site)[stored].count(b"$") >= 2) == (False, site.enabled)
 
 
 async def test_an_empty_result_needs_no_blob(site):
@@ -79,7 +76,7 @@ async def test_an_algorithm_uploads_inputs_and_reads_results_of_its_own_subtask(
         async with site.proxy(session, await session.algorithm_token(run)) as algorithm:
             key = (await (await algorithm.get(f"/organization/{site.organization.id}")).json())["public_key"]
             content = json.dumps({"method": "part", "args": ["y" * 2**20], "kwargs": {}}).encode()
-            headers = {"X-Public-Key": key} if site.way.encrypted else {}
+            headers = {"X-Public-Key": key} if site.enabled else {}
             uploaded = await algorithm.post("/blobstream", data=content, headers=headers)
             assert uploaded.status == 201, await uploaded.text()
             text = (await uploaded.json())["uuid"]

@@ -1,31 +1,70 @@
-"""An encrypted collaboration on a real server: whose key is whose, and what happens without the right one.
+"""An encrypted collaboration on a real server: researchers with vantage6's own client, our session, our proxy.
 
-What is said of keys, inputs and results is tried with every release; how large a result may be is up to the node alone.
+The algorithm is plain HTTP, with the calls of vantage6-algorithm-tools' AlgorithmClient.
 """
 
 import asyncio
 import base64
 import json
+import os
 
 import pytest
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import padding
+from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 
 from launcher.runs import Outcome, RunStatus
 from launcher.session import InputUnreadable, ServerRefusal
 from tests.server.site import Site
 from tests.server.ways import only
-from tests.stage.server_python import NEWEST
+from tests.stage.client import made
 from tests.unit.keys import encrypted
 
+pytestmark = only(collaboration="encrypted")
 DONE = Outcome(RunStatus.COMPLETED)
 
 
 @pytest.fixture
-def centre(way, new_collaboration):
-    return Site(way, new_collaboration)
+def sites(way, new_collaboration, tmp_path):
+    return [Site(new_collaboration, account, tmp_path, transport=way.transport) for account in new_collaboration.nodes]
 
 
-@only(collaboration="encrypted")
-async def test_an_input_for_another_key_ends_the_run_with_what_to_do(centre, tmp_path):
+async def read(answer, status=200):
+    body = await answer.json()
+    assert answer.status == status, body
+    return body
+
+
+async def test_no_other_task_is_told_of_nor_with_a_forged_token(sites):
+    centre, _ = sites
+    async with centre.session() as session:
+        researcher = await asyncio.to_thread(centre.researcher)
+        for _ in range(2):
+            await asyncio.to_thread(researcher.send, "localhost/none:1", "nothing", to=[centre.organization])
+        mine, stranger = await session.open_runs()
+        await session.deliver(stranger, DONE, b'"private"', "")
+        token = await session.algorithm_token(mine)
+        async with centre.proxy(session, token) as algorithm:
+            for path in (
+                f"/result?task_id={stranger.task_id}",
+                f"/result/{stranger.id}",
+                f"/run/{stranger.id}",
+                f"/run?task_id={stranger.task_id}",
+                f"/task/{stranger.task_id}",
+            ):
+                assert "msg" in await read(await algorithm.get(path), 403)
+        head, claims, _ = token.split(".")
+        text = json.loads(base64.urlsafe_b64decode(claims + "=="))
+        text["sub"]["task_id"] = stranger.task_id
+        forged = base64.urlsafe_b64encode(json.dumps(text).encode()).decode().rstrip("=")
+        async with centre.proxy(session, f"{head}.{forged}.{token.split('.')[2]}") as algorithm:
+            answer = await algorithm.get(f"/result?task_id={stranger.task_id}")
+            assert answer.status == 422
+            assert "result" not in await answer.text()
+
+
+async def test_an_input_for_another_key_ends_the_run_with_what_to_do(sites, tmp_path):
+    centre, _ = sites
     async with centre.session():
         researcher = await asyncio.to_thread(centre.researcher)
         await asyncio.to_thread(researcher.send, "localhost/none:1", "nothing", to=[centre.organization])
@@ -35,10 +74,32 @@ async def test_an_input_for_another_key_ends_the_run_with_what_to_do(centre, tmp
                 await session.take(run)
 
 
+@pytest.mark.contract("§7 input of the web interface")
+async def test_an_input_of_the_web_interface_is_read(sites):
+    """It encrypts base64 text: of the AES key, and of the content."""
+    centre, _ = sites
+    content, secret, iv = json.dumps({"method": "central"}).encode(), os.urandom(32), os.urandom(16)
+    async with centre.session() as session:
+        key = serialization.load_pem_public_key(base64.b64decode(centre.public_key()))
+        cipher = Cipher(algorithms.AES(secret), modes.CTR(iv)).encryptor()
+        parts = (
+            key.encrypt(base64.b64encode(secret), padding.PKCS1v15()),
+            iv,
+            cipher.update(base64.b64encode(content)),
+        )
+        text = "$".join(base64.b64encode(part).decode() for part in parts)
+        task = {"name": "t", "image": "localhost/none:1", "collaboration_id": centre.collaboration.id, "databases": []}
+        task["organizations"] = [{"id": centre.organization.id, "input": text}]
+        researcher = await asyncio.to_thread(centre.researcher)
+        made(await asyncio.to_thread(researcher.client.request, "task", method="post", json=task))
+        (run,) = await session.open_runs()
+        assert await session.take(run) == content
+
+
 @pytest.mark.contract("§2 PATCH /organization/{own}")
 @pytest.mark.contract("§7 public key")
-@only(collaboration="encrypted")
-async def test_the_public_key_is_registered_and_replaced(centre, tmp_path, caplog):
+async def test_the_public_key_is_registered_and_replaced(sites, tmp_path, caplog):
+    centre, _ = sites
     root = centre.collaboration.federation.root
     async with centre.session():
         assert centre.cryptor.matches(centre.public_key())
@@ -49,8 +110,8 @@ async def test_the_public_key_is_registered_and_replaced(centre, tmp_path, caplo
     assert [record for record in caplog.records if record.levelname == "CRITICAL"]
 
 
-@only(release=NEWEST, collaboration="encrypted")
-async def test_a_result_of_64_mib_and_an_empty_one_arrive_encrypted(centre):
+async def test_a_result_of_64_mib_and_an_empty_one_arrive_encrypted(sites):
+    centre, _ = sites
     async with centre.session() as session:
         researcher = await asyncio.to_thread(centre.researcher)
         task = await asyncio.to_thread(researcher.send, "localhost/none:1", "nothing", to=[centre.organization])
@@ -66,8 +127,8 @@ async def test_a_result_of_64_mib_and_an_empty_one_arrive_encrypted(centre):
         assert (stored.count("$"), stored.rpartition("$")[2]) == (2, "")
 
 
-@only(collaboration="encrypted")
-async def test_who_has_no_usable_public_key_gets_no_result_but_the_reason(centre):
+async def test_who_has_no_usable_public_key_gets_no_result_but_the_reason(sites):
+    centre, _ = sites
     async with centre.session() as session:
         researcher = await asyncio.to_thread(centre.researcher)
         await asyncio.to_thread(researcher.send, "localhost/none:1", "nothing", to=[centre.organization])

@@ -127,7 +127,7 @@ async def test_who_hears_of_a_status_finds_it_at_the_server(way: Way, collaborat
 
     async with (
         way.online(collaboration) as (session, heard),
-        listening(way, collaboration.federation.root.headers, algorithm_status_change=on_change),
+        listening(way, collaboration, algorithm_status_change=on_change),
     ):
         await send(collaboration)
         await until(lambda: heard.new)

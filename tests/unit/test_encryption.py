@@ -79,7 +79,6 @@ def test_an_input_of_the_client_is_read(ours, client, content):
     assert Plain().read_text(base64.b64encode(content).decode()) == content
 
 
-@pytest.mark.contract("§7 input of the web interface")
 def test_an_input_of_the_web_ui_is_read(ours, client):
     """It encrypts base64 text: of the AES key, and of the content."""
     content, key, iv = json.dumps({"method": "m"}).encode(), bytes(range(32)), bytes(16)
