@@ -39,7 +39,7 @@ class Encrypting:
         """
         if not isinstance(self._cryptor, Encrypted):
             return
-        if (await self._forwarder.ask(request, "/blobstream/status")).get("blob_store_enabled"):
+        if await self._has_blob_store(request):
             return
         for organization in organizations:
             if organization.get("input") is None:
@@ -48,6 +48,14 @@ class Encrypting:
             organization["input"] = await asyncio.to_thread(
                 _sealed, self._cryptor, key, organization["id"], organization["input"]
             )
+
+    async def _has_blob_store(self, request: web.Request) -> bool:
+        try:
+            return bool((await self._forwarder.ask(request, "/blobstream/status")).get("blob_store_enabled"))
+        except Refusal as refusal:
+            if refusal.status == 404:  # a release (4.0.0, 4.5.5) that knows of no blob store
+                return False
+            raise
 
     async def _key_of(self, request: web.Request, organization: int) -> str:
         at, key = self._keys.get(organization, (0.0, ""))

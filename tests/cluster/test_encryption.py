@@ -35,6 +35,7 @@ def keys(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
 @pytest.fixture(scope="module")
 def study(troupe: Troupe, stagehand: Stagehand, ages: list[list[float]], keys: list[Path]) -> Collaboration:
     study = troupe.collaboration(3, encrypted=True)
+    study.keys = {account.organization.id: key for account, key in zip(study.nodes, keys, strict=True)}
     for index, account in enumerate(study.nodes):
         path = stagehand.table(f"encrypted-{index}.csv", {"age": ages[index]})
         database = {"label": "default", "type": "csv", "uri": path, "nodeName": stagehand.machine}
@@ -46,8 +47,8 @@ def study(troupe: Troupe, stagehand: Stagehand, ages: list[list[float]], keys: l
 
 
 @pytest.fixture(scope="module")
-def researcher(study: Collaboration, keys: list[Path]) -> Researcher:
-    return study.researcher(key=keys[0])
+def researcher(study: Collaboration) -> Researcher:
+    return study.researcher()
 
 
 @pytest.mark.contract("§10 POST /task")

@@ -2,24 +2,18 @@
 
 import itertools
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 
 from tests.cluster import figures
 from tests.server.sessions import Way
+from tests.server.ways import EVERY, Kind, params
 from tests.stage.federation import Collaboration, Federation
 from tests.stage.server import Server
-from tests.stage.server_python import MIDDLE, NEWEST, OLDEST
+from tests.unit.keys import key_file
 
-RELEASES, TRANSPORTS = (NEWEST, MIDDLE, OLDEST), ("polling", "websocket")
-ORDINARY = {(NEWEST, "polling"), (MIDDLE, "websocket"), (OLDEST, "polling")}
 _numbers = itertools.count(1)
-
-
-def _ways() -> Iterator[object]:
-    """Every release and every transport in the ordinary run; every pair in the one of everything."""
-    for pair in itertools.product(RELEASES, TRANSPORTS):
-        yield pytest.param(pair, id="-".join(pair), marks=[] if pair in ORDINARY else pytest.mark.slow)
 
 
 @pytest.fixture(scope="session")
@@ -53,25 +47,39 @@ def federation(server: Server) -> Federation:
     return Federation(server)
 
 
-@pytest.fixture(scope="session", params=_ways())
-def way(request: pytest.FixtureRequest, server_of: Callable[[str], Server]) -> Way:
-    release, transport = request.param
-    return Way(server_of(release), transport)
+@pytest.fixture(scope="session")
+def keys(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    """The private keys of the two organizations of every encrypted collaboration."""
+    folder = tmp_path_factory.mktemp("keys")
+    return [key_file(folder, name) for name in ("hospital", "clinic")]
+
+
+@pytest.fixture(scope="session", params=params(EVERY))
+def way(request: pytest.FixtureRequest, server_of: Callable[[str], Server], keys: list[Path]) -> Way:
+    kind: Kind = request.param
+    return Way(server_of(kind.release), kind.transport, keys if kind.encrypted else [])
 
 
 @pytest.fixture
-def collaboration(way: Way) -> Iterator[Collaboration]:
-    """A collaboration of two hospitals that no other test uses; the node under test is the first one's."""
+def new_collaboration(way: Way) -> Collaboration:
+    """A collaboration of two hospitals that no other test uses, whose nodes were never there."""
     # Logged in anew: a test before this one may have given the server a new secret.
     federation = Federation(way.server)
     number = next(_numbers)
     names = (f"Hospital {number}", f"Clinic {number}")
-    made = federation.collaboration(f"Study {number}", [federation.organization(name) for name in names])
-    yield made
-    # At each log-in the server compares the key with every node's, a fifth of a second for each.
-    root = Federation(way.server).root
-    for node in made.nodes:
-        root.node.delete(node.id)
+    organizations = [federation.organization(name) for name in names]
+    study = federation.collaboration(f"Study {number}", organizations, encrypted=way.encrypted)
+    study.keys = {organization.id: key for organization, key in zip(organizations, way.keys, strict=False)}
+    return study
+
+
+@pytest.fixture
+async def collaboration(way: Way, new_collaboration: Collaboration) -> Collaboration:
+    """A collaboration whose organizations' keys the server has; the node under test is the first one's."""
+    for number in range(len(way.keys)):
+        async with way.opened(new_collaboration, number):
+            pass  # the node registers its key, as it does when it comes for the first time
+    return new_collaboration
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

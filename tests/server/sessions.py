@@ -4,7 +4,8 @@ import asyncio
 import contextlib
 import time
 from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import aiohttp
@@ -13,6 +14,7 @@ import socketio
 
 from launcher.config import NodeSection, ServerAccess
 from launcher.connection import Connection
+from launcher.encryption import Encrypted, Plain, encryption
 from launcher.runs import Run
 from launcher.serverconnection import http_session
 from launcher.session.v4 import V4Session
@@ -42,25 +44,43 @@ class Heard:
 
 @dataclass
 class Way:
-    """How a session is held: with which server, and over what."""
+    """How a session is held: with which server, over what, and in which kind of collaboration."""
 
     server: Server
     transport: str
+    keys: list[Path] = field(default_factory=list)
+    """The private keys of a collaboration's two organizations; none where it is not encrypted."""
+
+    @property
+    def encrypted(self) -> bool:
+        return bool(self.keys)
+
+    def cryptor(self, node: int = 0) -> Plain | Encrypted:
+        return encryption(self.encrypted, self.keys[node] if self.encrypted else Path())
 
     def node_section(self, **more: Any) -> NodeSection:
-        return NodeSection.model_validate({"server_url": self.server.url, "port": self.server.port, **more})
+        section = {"server_url": self.server.url, "port": self.server.port, "encryption": {"enabled": self.encrypted}}
+        return NodeSection.model_validate(section | more)
 
     def session(
-        self, http: aiohttp.ClientSession, api_key: str, connection: Connection | None = None, **more: Any
+        self,
+        http: aiohttp.ClientSession,
+        api_key: str,
+        connection: Connection | None = None,
+        cryptor: Plain | Encrypted | None = None,
+        **more: Any,
     ) -> V4Session:
-        return V4Session(http, self.node_section(**more), api_key, transport=self.transport, connection=connection)
+        """The session of the collaboration's first node, unless it is given another's cryptor."""
+        section, cryptor = self.node_section(**more), cryptor or self.cryptor()
+        return V4Session(http, section, api_key, cryptor, transport=self.transport, connection=connection)
 
     @contextlib.asynccontextmanager
     async def opened(
-        self, collaboration: Collaboration, node: int = 0, access: ServerAccess | None = None, **more: Any
+        self, collaboration: Collaboration, node: int = 0, cryptor: Encrypted | None = None, **more: Any
     ) -> AsyncIterator[V4Session]:
-        async with http_session(access or ServerAccess()) as http:
-            session = self.session(http, collaboration.nodes[node].api_key, **more)
+        async with http_session(ServerAccess()) as http:
+            api_key = collaboration.nodes[node].api_key
+            session = self.session(http, api_key, cryptor=cryptor or self.cryptor(node), **more)
             await session.open()
             yield session
 
@@ -112,15 +132,25 @@ async def told(session: V4Session, event: str, payload: Any) -> None:
 
 
 @contextlib.asynccontextmanager
-async def listening(way: Way, headers: dict[str, str], **handlers: Callable[[Any], Any]) -> AsyncIterator[None]:
-    """A user's own socket.io connection, as the web interface has one."""
+async def listening(way: Way, collaboration: Collaboration, **handlers: Callable[[Any], Any]) -> AsyncIterator[None]:
+    """The administrator's own socket.io connection, as the web interface has one, in the collaboration's room."""
+    joined = asyncio.Event()
+
+    async def on_message(text: str) -> None:
+        if text.endswith(f"joined room <collaboration_{collaboration.id}>"):
+            joined.set()
+
     client = socketio.AsyncClient(reconnection=False)
     for event, handler in handlers.items():
         client.on(event, handler, namespace="/tasks")
+    client.on("message", on_message, namespace="/tasks")
     server = f"{way.server.url}:{way.server.port}"
     # The library waits one second by default, which a loaded machine may need.
+    headers = collaboration.federation.root.headers
     await client.connect(server, headers=headers, namespaces=["/tasks"], transports=["polling"], wait_timeout=30)
     try:
+        # The server says that there is a connection before it has put it into the rooms of all collaborations.
+        await until(joined.is_set)
         yield
     finally:
         await client.disconnect()

@@ -18,12 +18,13 @@ from tests.unit.keys import encrypted
 class Site:
     """One organization: its key, its researcher, its node's session and proxy."""
 
-    def __init__(self, collaboration, account, folder, *, enabled=True):
+    def __init__(self, collaboration, account, folder, *, enabled=True, transport="polling"):
         self.collaboration, self.account = collaboration, account
         self.organization = account.organization
-        self.enabled = enabled
-        self.key = folder / f"{account.organization.id}.pem" if enabled else None
+        self.enabled, self.transport = enabled, transport
         self.cryptor = encrypted(folder, str(account.organization.id)) if enabled else Plain()
+        if enabled:
+            collaboration.keys[account.organization.id] = folder / f"{account.organization.id}.pem"
         self.server = collaboration.federation.server
 
     @contextlib.asynccontextmanager
@@ -31,7 +32,11 @@ class Site:
         section = {"server_url": self.server.url, "port": self.server.port, "encryption": {"enabled": self.enabled}}
         async with aiohttp.ClientSession() as http:
             session = V4Session(
-                http, NodeSection.model_validate(section), self.account.api_key, cryptor or self.cryptor
+                http,
+                NodeSection.model_validate(section),
+                self.account.api_key,
+                cryptor or self.cryptor,
+                transport=self.transport,
             )
             await session.open()
             yield session
@@ -59,7 +64,7 @@ class Site:
                     yield client
 
     def researcher(self):
-        return self.collaboration.researcher(self.organization, self.key)
+        return self.collaboration.researcher(self.organization)
 
     def public_key(self):
         return self.collaboration.federation.root.organization.get(self.organization.id)["public_key"]

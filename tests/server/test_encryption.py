@@ -5,70 +5,34 @@ The algorithm is plain HTTP, with the calls of vantage6-algorithm-tools' Algorit
 
 import asyncio
 import base64
-import itertools
 import json
+import os
 
 import pytest
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import padding
+from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 
 from launcher.runs import Outcome, RunStatus
 from launcher.session import InputUnreadable, ServerRefusal
 from tests.server.site import Site
+from tests.server.ways import only
+from tests.stage.client import made
 from tests.unit.keys import encrypted
 
-_numbers = itertools.count(1)
+pytestmark = only(collaboration="encrypted")
 DONE = Outcome(RunStatus.COMPLETED)
 
 
 @pytest.fixture
-def sites(federation, tmp_path):
-    number = next(_numbers)
-    names = [f"Hospital {number}.{index}" for index in (1, 2)]
-    study = federation.collaboration(
-        f"Study {number}", [federation.organization(name) for name in names], encrypted=True
-    )
-    return [Site(study, account, tmp_path) for account in study.nodes]
+def sites(way, new_collaboration, tmp_path):
+    return [Site(new_collaboration, account, tmp_path, transport=way.transport) for account in new_collaboration.nodes]
 
 
 async def read(answer, status=200):
     body = await answer.json()
     assert answer.status == status, body
     return body
-
-
-@pytest.mark.contract("§10 POST /task")
-@pytest.mark.contract("§10 GET /result")
-@pytest.mark.contract("§10 GET /result/{id}")
-async def test_a_central_function_and_its_parts_from_task_to_result(sites):
-    centre, other = sites
-    async with centre.session() as ours, other.session() as theirs:
-        researcher = await asyncio.to_thread(centre.researcher)
-        task = await asyncio.to_thread(
-            researcher.send, "localhost/none:1", "central", "secret", to=[centre.organization]
-        )
-        (run,) = await ours.open_runs()
-        assert json.loads(await ours.take(run)) == {"method": "central", "args": ["secret"], "kwargs": {}}
-        async with centre.proxy(ours, await ours.algorithm_token(run)) as algorithm:
-            content = {"method": "part", "args": [], "kwargs": {}}
-            text = base64.b64encode(json.dumps(content).encode()).decode()
-            organizations = [{"id": site.organization.id, "input": text} for site in sites]
-            new = {"name": "part", "image": run.image, "collaboration_id": run.collaboration_id}
-            child = await read(await algorithm.post("/task", json={**new, "organizations": organizations}), 201)
-
-            for session, answer in ((ours, 1), (theirs, 2)):
-                (part,) = await session.open_runs(child["id"])
-                assert json.loads(await session.take(part)) == content
-                await session.deliver(part, DONE, json.dumps({"answer": answer}).encode(), "")
-
-            stored = centre.collaboration.federation.root.request("run", params={"task_id": child["id"]})["data"]
-            assert all(each["input"].count("$") == 2 for each in stored), "the server can't read them"
-            assert (await read(await algorithm.get(f"/task/{child['id']}/status")))["status"] == "completed"
-            page = await read(await algorithm.get("/result", params={"task_id": child["id"], "page": 1}))
-            answers = sorted(json.loads(base64.b64decode(each["result"]))["answer"] for each in page["data"])
-            assert answers == [1, 2]
-            one = await read(await algorithm.get(f"/result/{page['data'][0]['id']}"))
-            assert one["result"] == page["data"][0]["result"]
-        await ours.deliver(run, DONE, b'{"sum": 3}', "done")
-        assert (await asyncio.to_thread(task.wait)).result() == {"sum": 3}
 
 
 @pytest.mark.contract("§18 11 one key per process")
@@ -126,6 +90,30 @@ async def test_an_input_for_another_key_ends_the_run_with_what_to_do(sites, tmp_
                 await session.take(run)
 
 
+@pytest.mark.contract("§7 input of the web interface")
+async def test_an_input_of_the_web_interface_is_read(sites):
+    """It encrypts base64 text: of the AES key, and of the content."""
+    centre, _ = sites
+    content, secret, iv = json.dumps({"method": "central"}).encode(), os.urandom(32), os.urandom(16)
+    async with centre.session() as session:
+        key = serialization.load_pem_public_key(base64.b64decode(centre.public_key()))
+        cipher = Cipher(algorithms.AES(secret), modes.CTR(iv)).encryptor()
+        parts = (
+            key.encrypt(base64.b64encode(secret), padding.PKCS1v15()),
+            iv,
+            cipher.update(base64.b64encode(content)),
+        )
+        text = "$".join(base64.b64encode(part).decode() for part in parts)
+        task = {"name": "t", "image": "localhost/none:1", "collaboration_id": centre.collaboration.id, "databases": []}
+        task["organizations"] = [{"id": centre.organization.id, "input": text}]
+        researcher = await asyncio.to_thread(centre.researcher)
+        made(await asyncio.to_thread(researcher.client.request, "task", method="post", json=task))
+        (run,) = await session.open_runs()
+        assert await session.take(run) == content
+
+
+@pytest.mark.contract("§2 PATCH /organization/{own}")
+@pytest.mark.contract("§7 public key")
 async def test_the_public_key_is_registered_and_replaced(sites, tmp_path, caplog):
     centre, _ = sites
     root = centre.collaboration.federation.root

@@ -9,6 +9,7 @@ import pytest
 from launcher.runs import Outcome, RunStatus
 from launcher.session import ServerRefusal
 from tests.server.sessions import Way, listening, send, until
+from tests.server.ways import each_release
 from tests.stage.client import moment
 from tests.stage.federation import Collaboration
 from tests.stage.recorder import Recorder
@@ -50,6 +51,7 @@ async def test_a_task_is_heard_taken_and_its_result_delivered_once(way: Way, col
         assert await asyncio.to_thread(task.run) == done
 
 
+@each_release
 @pytest.mark.contract("§5 failed statuses")
 @pytest.mark.contract("§18 4 every end has finished_at")
 @pytest.mark.parametrize(
@@ -95,6 +97,7 @@ async def test_a_run_without_a_token_for_its_algorithm_is_not_open_any_more(way:
         assert (ended["status"], bool(ended["finished_at"])) == ("killed by user", True)
 
 
+@each_release
 @pytest.mark.contract("§5 times")
 async def test_times_have_a_fraction_and_are_written_as_the_server_does(way: Way, collaboration: Collaboration):
     with Recorder("127.0.0.1", f"{way.server.url}:{way.server.port}") as recorder:
@@ -135,6 +138,7 @@ async def test_a_log_grows_while_the_run_is_active_and_is_what_was_delivered_at_
         assert task.run()["log"] == "all of it"
 
 
+@each_release
 async def test_without_a_connection_a_log_is_not_shown_and_nothing_is_raised(way: Way, collaboration: Collaboration):
     async with way.opened(collaboration) as session:
         task = await send(collaboration)
@@ -153,7 +157,7 @@ async def test_who_hears_of_a_status_finds_it_at_the_server(way: Way, collaborat
 
     async with (
         way.online(collaboration) as (session, heard),
-        listening(way, collaboration.federation.root.headers, algorithm_status_change=on_change),
+        listening(way, collaboration, algorithm_status_change=on_change),
     ):
         await send(collaboration)
         await until(lambda: heard.new)
@@ -183,6 +187,7 @@ async def test_another_partys_failure_is_logged(
         await until(lambda: "a run of another node failed" in caplog.text)
 
 
+@each_release
 @pytest.mark.contract("§18 5 nothing is lost when the delivery fails")
 async def test_a_delivery_that_got_no_answer_is_repeated_and_counts_once(way: Way, collaboration: Collaboration):
     lost = []

@@ -13,6 +13,7 @@ from launcher.serverconnection import http_session
 from launcher.session import LoginRefused, ServerRefusal, ServerUnavailable
 from launcher.session.v4 import V4Session
 from tests.server.sessions import Heard, Way, forged, kept_online, send, until
+from tests.server.ways import each_release
 from tests.stage.federation import Collaboration
 from tests.stage.server_python import OLDEST
 from tests.stage.waiting import wait_until
@@ -27,6 +28,7 @@ def impatient(way: Way, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr("launcher.session.v4_socket._GREETED_WITHIN", 3.0)
 
 
+@each_release
 @pytest.mark.contract("§2 POST /token/node")
 @pytest.mark.contract("§2 GET /node/{id}")
 async def test_who_the_node_is_comes_from_the_server(way: Way, collaboration: Collaboration):
@@ -38,6 +40,7 @@ async def test_who_the_node_is_comes_from_the_server(way: Way, collaboration: Co
         assert session.identity.collaboration_id == collaboration.id
 
 
+@each_release
 @pytest.mark.contract("§3 unknown key is fatal")
 async def test_a_wrong_key_is_said_in_one_sentence(way: Way):
     async with http_session(ServerAccess()) as http:
@@ -45,17 +48,22 @@ async def test_a_wrong_key_is_said_in_one_sentence(way: Way):
             await way.session(http, NOBODY).open()
 
 
+@each_release
 @pytest.mark.contract("§2 GET /collaboration/{id}")
-async def test_an_encrypted_collaboration_is_not_served_in_the_clear(way: Way, collaboration: Collaboration):
-    federation = collaboration.federation
-    secret = federation.collaboration(
-        f"{collaboration.name} in secret", [collaboration.nodes[0].organization], encrypted=True
+async def test_a_collaboration_is_not_served_where_the_node_is_set_to_the_other_kind(
+    way: Way, collaboration: Collaboration
+):
+    organization = collaboration.nodes[0].organization
+    other = collaboration.federation.collaboration(
+        f"Other {collaboration.name}", [organization], encrypted=not way.encrypted
     )
-    with pytest.raises(LoginRefused, match=r"node\.encryption\.enabled is false, but .* is encrypted"):
-        async with way.opened(secret):
+    said = "is true, but .* is not encrypted" if way.encrypted else "is false, but .* is encrypted"
+    with pytest.raises(LoginRefused, match=rf"node\.encryption\.enabled {said}"):
+        async with way.opened(other):
             pass
 
 
+@each_release
 @pytest.mark.contract("§3 no connection: retry")
 async def test_a_server_that_is_away_is_waited_for_and_that_is_visible(way: Way, collaboration: Collaboration):
     connection = Connection()
@@ -69,6 +77,7 @@ async def test_a_server_that_is_away_is_waited_for_and_that_is_visible(way: Way,
         opening.cancel()
 
 
+@each_release
 @pytest.mark.contract("§2 api_path")
 async def test_an_api_path_where_no_api_is_is_named(way: Way, collaboration: Collaboration):
     async with http_session(ServerAccess()) as http:
@@ -77,6 +86,7 @@ async def test_an_api_path_where_no_api_is_is_named(way: Way, collaboration: Col
             await session._rest._login()
 
 
+@each_release
 @pytest.mark.contract("§2 POST refresh_url")
 @pytest.mark.contract("§3 expired access token is 401")
 async def test_an_expired_access_token_is_renewed_by_the_refresh_token(way: Way, collaboration: Collaboration):
@@ -86,6 +96,7 @@ async def test_an_expired_access_token_is_renewed_by_the_refresh_token(way: Way,
         assert await session.open_runs() == []
 
 
+@each_release
 @pytest.mark.contract("§3 bad signature is 422")
 @pytest.mark.contract("§3 expired refresh token: log in again")
 @pytest.mark.contract("§18 10 expired refresh needs no restart")
@@ -96,6 +107,7 @@ async def test_without_any_valid_token_the_node_logs_in_again(way: Way, collabor
         assert await session.open_runs() == []
 
 
+@each_release
 @pytest.mark.contract("§3 renewal before expiry")
 async def test_the_token_is_renewed_in_time_whatever_this_machines_clock_says(
     way: Way, collaboration: Collaboration, monkeypatch: pytest.MonkeyPatch
@@ -111,6 +123,7 @@ async def test_the_token_is_renewed_in_time_whatever_this_machines_clock_says(
         fresh.cancel()
 
 
+@each_release
 @pytest.mark.contract("§2 POST /token/container")
 @pytest.mark.contract("§3 container token refused")
 async def test_a_token_for_another_image_is_refused_once(way: Way, collaboration: Collaboration):
@@ -238,12 +251,15 @@ async def test_a_run_that_was_started_is_listed_again_after_a_reconnection(way: 
         assert heard.lists[0] == [task.run()["id"]]
 
 
+@each_release
 @pytest.mark.contract("§2 pages")
 @pytest.mark.contract("§2 GET /run")
 async def test_many_open_runs_are_all_found_across_pages(
     way: Way, collaboration: Collaboration, monkeypatch: pytest.MonkeyPatch
 ):
-    sent = [(await send(collaboration)).run()["id"] for _ in range(12)]
+    researcher, to = await asyncio.to_thread(collaboration.researcher), [collaboration.nodes[0].organization]
+    tasks = [await asyncio.to_thread(researcher.send, "localhost/none:1", "nothing", to=to) for _ in range(12)]
+    sent = [task.run()["id"] for task in tasks]
     async with way.online(collaboration) as (session, _):
         monkeypatch.setattr("launcher.session.v4._PAGE", 5)
         assert [run.id for run in await session.open_runs()] == sent
@@ -275,6 +291,7 @@ async def test_a_task_for_others_only_is_no_news(way: Way, collaboration: Collab
         assert [run.organization_id for run in heard.new] == [collaboration.nodes[0].organization.id]
 
 
+@each_release
 @pytest.mark.contract("§6 server restart")
 @pytest.mark.contract("§3 server with a new secret")
 async def test_a_new_secret_of_the_server_is_survived(way: Way, collaboration: Collaboration, impatient: None):
@@ -285,6 +302,7 @@ async def test_a_new_secret_of_the_server_is_survived(way: Way, collaboration: C
         assert await session.open_runs() == []
 
 
+@each_release
 @pytest.mark.contract("§3 key withdrawn while online")
 async def test_a_key_that_is_no_longer_valid_ends_the_session_with_a_sentence(way: Way, collaboration: Collaboration):
     async with way.opened(collaboration) as session:
@@ -296,6 +314,7 @@ async def test_a_key_that_is_no_longer_valid_ends_the_session_with_a_sentence(wa
                 await session.stay_connected(Heard())
 
 
+@each_release
 @pytest.mark.contract("§17 version")
 def test_the_server_is_of_the_release_that_was_asked_for(way: Way):
     assert way.server.version() == way.server._release

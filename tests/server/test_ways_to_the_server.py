@@ -5,11 +5,11 @@ from pathlib import Path
 import pytest
 
 from ci.cluster.certificates import Authority
-from launcher.config import ConfigError, NodeSection, ServerAccess
+from launcher.config import ConfigError, ServerAccess
 from launcher.serverconnection import http_session
 from launcher.session import LoginRefused, ServerUnavailable
-from launcher.session.v4 import V4Session
 from tests.server.sessions import Way, kept_online
+from tests.server.ways import each_release
 from tests.stage.federation import Collaboration
 from tests.stage.httpproxy import HttpProxy
 from tests.stage.recorder import Recorder
@@ -28,27 +28,25 @@ def front(way: Way, authority: Path) -> Recorder:
     return Recorder("127.0.0.1", target, tls=(authority / "server.crt", authority / "server.key"))
 
 
-def section(host: str, port: int) -> NodeSection:
-    return NodeSection.model_validate({"server_url": f"https://{host}", "port": port})
-
-
+@each_release
 @pytest.mark.contract("§2 TLS")
 async def test_the_sites_own_authority_is_believed_where_it_is_given(
     way: Way, collaboration: Collaboration, authority: Path
 ):
     access = ServerAccess(ca=str(authority / "ca.crt"))
     with front(way, authority) as server:
-        node = section("localhost", server.port)
+        there = {"server_url": "https://localhost", "port": server.port}
         async with http_session(access) as http:
-            session = V4Session(http, node, collaboration.nodes[0].api_key, transport=way.transport)
+            session = way.session(http, collaboration.nodes[0].api_key, **there)
             await session.open()
             async with kept_online(session):
                 pass
         async with http_session(ServerAccess()) as http:
             with pytest.raises(ServerUnavailable, match="certificate"):
-                await V4Session(http, node, NOBODY, transport=way.transport)._rest._login()
+                await way.session(http, NOBODY, **there)._rest._login()
 
 
+@each_release
 @pytest.mark.contract("§2 HTTP proxy")
 async def test_everything_goes_through_the_http_proxy(
     way: Way, collaboration: Collaboration, authority: Path, monkeypatch: pytest.MonkeyPatch
@@ -57,15 +55,15 @@ async def test_everything_goes_through_the_http_proxy(
         for name in ("HTTPS_PROXY", "WSS_PROXY"):
             monkeypatch.setenv(name, f"http://node:secret@127.0.0.1:{proxy.port}")
         # A name that only the proxy knows.
-        node = section("vantage6.invalid", server.port)
+        there = {"server_url": "https://vantage6.invalid", "port": server.port}
         async with http_session(ServerAccess(ca=str(authority / "ca.crt"))) as http:
-            session = V4Session(http, node, collaboration.nodes[0].api_key, transport=way.transport)
+            session = way.session(http, collaboration.nodes[0].api_key, **there)
             await session.open()
             async with kept_online(session):
                 assert set(proxy.asked) == {f"vantage6.invalid:{server.port}"}
                 assert set(proxy.credentials) == {"Basic bm9kZTpzZWNyZXQ="}
             with pytest.raises(LoginRefused):
-                await V4Session(http, node, NOBODY, transport=way.transport).open()
+                await way.session(http, NOBODY, **there).open()
 
 
 def test_a_file_without_a_certificate_is_refused_by_key(tmp_path: Path):

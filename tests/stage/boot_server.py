@@ -8,6 +8,7 @@ test session that was killed leaves no server behind.
 # isort: off
 from vantage6.server import run_dev_server, run_server  # patches on import: has to come before everything else
 
+import functools
 import importlib
 import io
 import os
@@ -71,9 +72,12 @@ def main() -> None:
         # A real thread: gevent's would wait in the loop's only one.
         monkey.get_original("_thread", "start_new_thread")(_leave_with_parent, ())
     settings = yaml.safe_load(Path(configuration).read_text())
+    # At a log-in the server compares the key with every node's, a quarter of a second for each at the usual cost. What
+    # is hashed here is random and lives as long as the tests.
+    bcrypt.gensalt = functools.partial(bcrypt.gensalt, 4)
     # The server would otherwise give its first user the password "root".
     password = os.environ.pop("STAGE_ROOT_PASSWORD").encode()
-    os.environ["V6_INIT_SUPER_PASS_HASHED"] = bcrypt.hashpw(password, bcrypt.gensalt(4)).decode()
+    os.environ["V6_INIT_SUPER_PASS_HASHED"] = bcrypt.hashpw(password, bcrypt.gensalt()).decode()
     if settings.get("large_result_store"):
         blobstream = importlib.import_module("vantage6.server.resource.blobstream")  # older releases have none
 

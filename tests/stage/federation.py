@@ -10,7 +10,7 @@ task.wait().results()
 
 import secrets
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -80,13 +80,16 @@ class Collaboration:
     id: int
     name: str
     nodes: list[NodeAccount]
+    keys: dict[int, Path] = field(default_factory=dict)
+    """Files with private keys, by the number of the organization; in an encrypted collaboration."""
 
     def node(self, organization: Organization) -> NodeAccount:
         return next(node for node in self.nodes if node.organization == organization)
 
-    def researcher(self, organization: Organization | None = None, key: Path | None = None) -> "Researcher":
+    def researcher(self, organization: Organization | None = None) -> "Researcher":
         """Return a new researcher of the organization (default: the first one), with its private key if there is."""
-        return Researcher(self, *self.federation.user(organization or self.nodes[0].organization), key)
+        home = organization or self.nodes[0].organization
+        return Researcher(self, *self.federation.user(home), self.keys.get(home.id))
 
 
 class Researcher:

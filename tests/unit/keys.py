@@ -18,8 +18,13 @@ def private_key(name: str) -> bytes:
     )
 
 
-def encrypted(folder: Path, name: str) -> Encrypted:
-    """The encryption of the organization `name`."""
+def key_file(folder: Path, name: str) -> Path:
+    """A file with that key."""
     path = folder / f"{name}.pem"
     path.write_bytes(private_key(name))
-    return Encrypted(path)
+    return path
+
+
+def encrypted(folder: Path, name: str) -> Encrypted:
+    """The encryption of the organization `name`."""
+    return Encrypted(key_file(folder, name))

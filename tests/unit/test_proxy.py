@@ -54,6 +54,30 @@ async def test_the_server_s_answer_is_passed_back_unchanged(client: Any, server:
     assert len(server.seen) == 1, "an answer is an answer: it is not asked for again"
 
 
+@pytest.mark.parametrize("known", [True, False], ids=["a path for it", "no path for it"])
+async def test_how_far_a_task_is_can_be_asked_whatever_the_servers_release(
+    client: Any, server: Server, known: bool
+) -> None:
+    async def answer(request: web.Request) -> web.StreamResponse:
+        if request.path == "/api/task/7":
+            return web.json_response({"id": 7, "status": "active", "name": "mine"})
+        return web.json_response({"status": "active"}) if known else web.Response(status=404, text="<h1>Not Found</h1>")
+
+    server.answer = answer
+    told = await client.get("/task/7/status")
+    assert (told.status, await told.json()) == (200, {"status": "active"})
+    assert [path for _, path, _, _ in server.seen] == ["/api/task/7/status", *([] if known else ["/api/task/7"])]
+
+
+@pytest.mark.parametrize("status", [401, 404, 500])
+async def test_what_the_server_says_instead_of_how_far_a_task_is_stays(
+    client: Any, server: Server, status: int
+) -> None:
+    server.answers(status, b'{"msg": "no"}')
+    told = await client.get("/task/7/status")
+    assert (told.status, await told.json()) == (status, {"msg": "no"})
+
+
 async def test_results_are_passed_back_as_the_algorithm_client_decodes_them(client: Any, server: Server) -> None:
     result = {"sum": 1.5, "count": 2}
     encoded = base64.b64encode(json.dumps(result).encode()).decode()

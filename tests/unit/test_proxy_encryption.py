@@ -43,13 +43,14 @@ class EncryptedServer(Server):
         super().__init__()
         self.keys = keys
         self.blob_store = False
+        self.says_of_blobs = 200
         self.asked_keys = 0
         self.then = self.answer
         self.answer = self._know
 
     async def _know(self, request: web.Request) -> web.StreamResponse:
         if request.path == "/api/blobstream/status":
-            return web.json_response({"blob_store_enabled": self.blob_store})
+            return web.json_response({"blob_store_enabled": self.blob_store}, status=self.says_of_blobs)
         if request.path.startswith("/api/organization/"):
             self.asked_keys += 1
             return web.json_response({"public_key": self.keys.get(int(request.path.rpartition("/")[2]))})
@@ -100,6 +101,24 @@ async def test_each_organization_gets_its_input_under_its_own_key(
     assert server.asked_keys == 2, "a key is remembered for a while"
 
 
+async def test_a_release_that_knows_of_no_blob_store_has_none(
+    client: Any, server: EncryptedServer, ours: Encrypted
+) -> None:
+    server.says_of_blobs = 404
+    assert (await client.post("/task", json=new_task(o1="e30="))).status == 200
+    (sent,) = json.loads(server.seen[-1][3])["organizations"]
+    assert ours.read_text(sent["input"]) == b"{}"
+
+
+async def test_nothing_is_sent_while_it_is_unknown_whether_there_is_a_blob_store(
+    client: Any, server: EncryptedServer
+) -> None:
+    server.says_of_blobs = 500
+    assert (await client.post("/task", json=new_task(o1="e30="))).status == 500
+    assert not [seen for seen in server.seen if seen[0] == "POST"]
+
+
+@pytest.mark.contract("§2 GET /blobstream/status")
 async def test_with_a_blob_store_inputs_are_ids_and_stay(client: Any, server: EncryptedServer) -> None:
     server.blob_store = True
     task = new_task(o1=BLOB)
