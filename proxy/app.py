@@ -5,6 +5,7 @@ In an unencrypted collaboration inputs and results are base64 text on both sides
 proxy encrypts and decrypts, and to an algorithm it looks the same.
 """
 
+import io
 import json
 import logging
 import time
@@ -18,7 +19,7 @@ from launcher.encryption import Encrypted, Plain
 from proxy.bearer import Container, container_of
 from proxy.blobs import translated
 from proxy.encrypting import Encrypting
-from proxy.forward import BINARY, JSON, Body, Forwarder, body_of, too_long
+from proxy.forward import BINARY, JSON, Body, Forwarder, body_of, limited
 from proxy.kinship import Kinship
 from proxy.narrowing import Request, check_new_task, narrowed, task_of
 from proxy.refusal import Refusal
@@ -52,7 +53,7 @@ def application(forwarder: Forwarder, whose: Whose, cryptor: Plain | Encrypted |
         whose: tells this node's algorithms from others.
         cryptor: this organization's encryption; by default there is none.
     """
-    app = web.Application(middlewares=[answering], client_max_size=MAX_TASK_BYTES)
+    app = web.Application(middlewares=[answering])
     app[PROXY] = Proxy(forwarder, whose, Kinship(forwarder), Encrypting(cryptor or Plain(), forwarder))
     app.router.add_route("*", "/{path:.*}", serve)
     return app
@@ -102,6 +103,8 @@ async def serve(request: web.Request) -> web.StreamResponse:
     """What is on the list, for who may ask for it."""
     proxy, container = request.app[PROXY], request[CONTAINER]
     asked = narrowed(request, container)
+    if packing := request.headers.get(hdrs.CONTENT_ENCODING):
+        raise Refusal(415, f"A body in the encoding {packing[:20]!r} is not unpacked; send it as it is.")
     if asked.kind == "create task":
         return await create_task(request, asked)
     if asked.kind == "upload":
@@ -130,12 +133,11 @@ async def create_task(request: web.Request, asked: Request) -> web.StreamRespons
 
 
 async def _task_in(request: web.Request) -> dict[str, Any]:
+    raw = io.BytesIO()
+    async for piece in limited(request, MAX_TASK_BYTES):
+        raw.write(piece)
     try:
-        raw = await request.read()
-    except web.HTTPRequestEntityTooLarge:
-        raise too_long(MAX_TASK_BYTES) from None
-    try:
-        task = json.loads(raw)
+        task = json.loads(raw.getvalue())
     except (ValueError, RecursionError):
         task = None
     if not isinstance(task, dict):
