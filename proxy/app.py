@@ -5,6 +5,8 @@ In an unencrypted collaboration inputs and results are base64 text on both sides
 proxy encrypts and decrypts, and to an algorithm it looks the same.
 """
 
+import asyncio
+import contextlib
 import io
 import json
 import logging
@@ -29,6 +31,8 @@ log = logging.getLogger(__name__)
 
 METHODS = ("GET", "POST", "PATCH", "PUT", "DELETE")
 MAX_TASK_BYTES = 2**26  # a new task is read whole; larger inputs are for the server's blob store
+LARGE_TASK_BYTES = 2**20  # one that is larger takes up to five times its size in memory: one at a time
+READ_SECONDS = 300.0  # for such a one, since others wait
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +43,7 @@ class Proxy:
     whose: Whose
     kinship: Kinship
     encrypting: Encrypting
+    large_tasks: asyncio.Semaphore
 
 
 PROXY = web.AppKey("proxy", Proxy)
@@ -54,7 +59,9 @@ def application(forwarder: Forwarder, whose: Whose, cryptor: Plain | Encrypted |
         cryptor: this organization's encryption; by default there is none.
     """
     app = web.Application(middlewares=[answering])
-    app[PROXY] = Proxy(forwarder, whose, Kinship(forwarder), Encrypting(cryptor or Plain(), forwarder))
+    app[PROXY] = Proxy(
+        forwarder, whose, Kinship(forwarder), Encrypting(cryptor or Plain(), forwarder), asyncio.Semaphore(1)
+    )
     app.router.add_route("*", "/{path:.*}", serve)
     return app
 
@@ -125,17 +132,24 @@ async def serve(request: web.Request) -> web.StreamResponse:
 async def create_task(request: web.Request, asked: Request) -> web.StreamResponse:
     """A subtask. It is written anew, so that the server can't read another in it than was looked at here."""
     proxy = request.app[PROXY]
-    task = await _task_in(request)
-    check_new_task(task, request[CONTAINER])
-    await proxy.encrypting.seal_inputs(request, task["organizations"])
-    body = json.dumps(task).encode()
-    return await proxy.forwarder.forward(request, asked.query, Body(body, len(body)))
+    small = request.content_length is not None and request.content_length <= LARGE_TASK_BYTES
+    async with contextlib.nullcontext() if small else proxy.large_tasks:
+        task = await _task_in(request)
+        check_new_task(task, request[CONTAINER])
+        await proxy.encrypting.seal_inputs(request, task["organizations"])
+        body = json.dumps(task).encode()
+        del task
+        return await proxy.forwarder.forward(request, asked.query, Body(body, len(body)))
 
 
 async def _task_in(request: web.Request) -> dict[str, Any]:
     raw = io.BytesIO()
-    async for piece in limited(request, MAX_TASK_BYTES):
-        raw.write(piece)
+    try:
+        async with asyncio.timeout(READ_SECONDS):
+            async for piece in limited(request, MAX_TASK_BYTES):
+                raw.write(piece)
+    except TimeoutError:
+        raise Refusal(408, f"The new task did not arrive within {READ_SECONDS:.0f} seconds; send it again.") from None
     try:
         task = json.loads(raw.getvalue())
     except (ValueError, RecursionError):

@@ -14,8 +14,8 @@ from aiohttp import hdrs, web
 from yarl import URL
 
 from launcher.config import ServerAccess
-from launcher.encryption import Translation, Undecryptable
 from launcher.serverconnection import http_session
+from launcher.translation import Translation, Undecryptable
 from proxy.blobs import translated
 from proxy.refusal import Refusal
 

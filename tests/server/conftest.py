@@ -76,7 +76,6 @@ def collaboration(way: Way) -> Iterator[Collaboration]:
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     for title, lines in figures.collected():
-        if title == "vantage6 servers tested":
-            terminalreporter.section(title)
-            for line in lines:
-                terminalreporter.write_line(line)
+        terminalreporter.section(title)
+        for line in lines:
+            terminalreporter.write_line(line)
