@@ -29,7 +29,6 @@ from proxy.whose import Whose
 
 log = logging.getLogger(__name__)
 
-METHODS = ("GET", "POST", "PATCH", "PUT", "DELETE")
 MAX_TASK_BYTES = 2**26  # a new task is read whole; larger inputs are for the server's blob store
 LARGE_TASK_BYTES = 2**20  # one that is larger takes up to five times its size in memory: one at a time
 READ_SECONDS = 300.0  # for such a one, since others wait
@@ -86,8 +85,6 @@ async def answering(
     began = time.monotonic()
     task_id = None
     try:
-        if request.method not in METHODS:
-            raise Refusal(405, f"The method {request.method} is not forwarded; use one of {', '.join(METHODS)}.")
         container = container_of(request.headers.get(hdrs.AUTHORIZATION))
         task_id = container.task_id
         await request.app[PROXY].whose.check(container)

@@ -25,8 +25,10 @@ from launcher.session.v4_answers import (
     now_as_in,
     page_count,
     parse_new_task,
+    parse_node,
     parse_run,
     shared_config,
+    status_change,
 )
 from launcher.session.v4_contents import Contents, without_input
 from launcher.session.v4_socket import Handler, NotConnected, Socket
@@ -90,13 +92,7 @@ class V4Session:
         """
         await self._rest.login()
         node = await self._rest.call("GET", f"/node/{self._rest.claims['sub']}")
-        self.identity = Identity(
-            server=self._node.api_url,
-            node_id=node["id"],
-            name=node["name"],
-            organization_id=node["organization"]["id"],
-            collaboration_id=node["collaboration"]["id"],
-        )
+        self.identity = parse_node(node, self._node.api_url)
         collaboration = await self._rest.call("GET", f"/collaboration/{self.identity.collaboration_id}")
         if bool(collaboration["encrypted"]) != self._node.encryption.enabled:
             raise LoginRefused(
@@ -183,16 +179,7 @@ class V4Session:
 
     async def _tell(self, run: Run, status: RunStatus) -> None:
         """Tell the collaboration, after the server's database has it: who listens may look at once."""
-        change = {
-            "node_id": self.identity.node_id,
-            "status": status.value,
-            "run_id": run.id,
-            "task_id": run.task_id,
-            "collaboration_id": run.collaboration_id,
-            "organization_id": run.organization_id,
-            "parent_id": run.parent_id,
-        }
-        await self._emit("algorithm_status_change", change)
+        await self._emit("algorithm_status_change", status_change(self.identity, run, status))
 
     # Being online
 

@@ -8,7 +8,7 @@ from yarl import URL
 
 from launcher.config import NodeSection
 from launcher.policies import Policies
-from launcher.runs import RequestedDatabase, Run
+from launcher.runs import RequestedDatabase, Run, RunStatus
 from launcher.session import Identity
 
 
@@ -37,6 +37,17 @@ def parse_new_task(told: Any) -> int:
         KeyError, TypeError, ValueError: it is neither.
     """
     return int(told["id"] if isinstance(told, dict) else told)
+
+
+def parse_node(node: dict[str, Any], server: str) -> Identity:
+    """This node, as `GET /node/{id}` of a server shows it."""
+    return Identity(
+        server=server,
+        node_id=node["id"],
+        name=node["name"],
+        organization_id=node["organization"]["id"],
+        collaboration_id=node["collaboration"]["id"],
+    )
 
 
 def parse_run(run: dict[str, Any]) -> Run:
@@ -78,6 +89,19 @@ def killed_runs(order: dict[str, Any], node: Identity) -> list[int] | None:
     if (listed := order.get("kill_list")) is None:
         return None
     return [entry["run_id"] for entry in listed if entry.get("organization_id") == node.organization_id]
+
+
+def status_change(node: Identity, run: Run, status: RunStatus) -> dict[str, Any]:
+    """An event `algorithm_status_change`."""
+    return {
+        "node_id": node.node_id,
+        "status": status.value,
+        "run_id": run.id,
+        "task_id": run.task_id,
+        "collaboration_id": run.collaboration_id,
+        "organization_id": run.organization_id,
+        "parent_id": run.parent_id,
+    }
 
 
 def shared_config(node: NodeSection, columns: dict[str, list[str]]) -> dict[str, Any]:

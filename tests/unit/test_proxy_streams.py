@@ -102,6 +102,24 @@ async def test_a_new_task_over_its_limit_is_refused(server: Server, monkeypatch:
     assert server.seen == []
 
 
+async def test_a_new_task_that_does_not_arrive_in_time_lets_others_through(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(proxy.app, "READ_SECONDS", 0.2)
+    monkeypatch.setattr(proxy.app, "LARGE_TASK_BYTES", 0)
+
+    async def slow() -> AsyncIterator[bytes]:
+        yield b"{"
+        await asyncio.sleep(2)
+
+    async with proxied(server) as client:
+        first = asyncio.create_task(client.post("/task", data=slow()))
+        await asyncio.sleep(0.05)
+        assert (await client.post("/task", json=TASK)).status == 200
+        answer = await first
+        assert (answer.status, "did not arrive" in (await answer.json())["msg"]) == (408, True)
+
+
 @pytest.mark.parametrize("path", ["/task", "/blobstream"])
 async def test_a_packed_body_is_refused(client: Any, server: Server, path: str) -> None:
     answer = await client.post(path, data=b"x", headers={"Content-Encoding": "gzip"})
