@@ -23,6 +23,7 @@ DELIVERED = Counter("v6_node_runs_delivered", "Runs whose result the server has,
 NOT_SHARED = "Node does not allow sharing algorithm logs"
 _LAST_WORDS = 4096  # bytes of a log in which a crash explains itself
 _LONG_LOG, _LONG_LOGS_AT_ONCE = 2**20, 4
+_LARGE_RESULT = 2**20  # bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +57,11 @@ class Delivery:
         self._jobs = jobs
         self._share_logs = share_logs
         self._long_logs = asyncio.Semaphore(_LONG_LOGS_AT_ONCE)
+        self._large_results = asyncio.Semaphore(1)
+
+    def place(self, run: Run) -> contextlib.AbstractAsyncContextManager[object]:
+        """What to collect and hand over in: one large result at a time is in memory; small ones wait for nobody."""
+        return self._large_results if self._files.output_size(run) > _LARGE_RESULT else contextlib.nullcontext()
 
     async def collect(self, run: Run, end: Outcome, job: Tree, pod: Tree | None) -> Parcel:
         """Everything that a run left whose algorithm ended.

@@ -278,7 +278,8 @@ class Reconciler:
         end = outcome(job, pod) if job else None
         if job is None or end is None:
             return True
-        return await self._deliver(run, entry, await self._delivery.collect(run, end, job, pod))
+        async with self._delivery.place(run):
+            return await self._deliver(run, entry, await self._delivery.collect(run, end, job, pod))
 
     async def _report_vanished(self, run: Run, entry: _Entry) -> bool:
         # The watch may lag behind: only the API server itself can say that there is no Job.

@@ -150,6 +150,13 @@ class TaskFiles:
         """
         return read_untrusted(self.directory(run) / "data", "output", limit)
 
+    def output_size(self, run: Run) -> int:
+        """Bytes of what is at the place of the output, whatever it is; 0 if there is nothing."""
+        try:
+            return (self.directory(run) / "data" / "output").lstat().st_size
+        except OSError:
+            return 0
+
     def remove(self, run_id: int, *, keep_log: bool = False) -> None:
         """Remove this node's directories of a run.
 

@@ -77,6 +77,7 @@ async def _listen(app: web.Application, port: int) -> web.AppRunner:
         shutdown_timeout=SHUTDOWN_SECONDS,
         max_field_size=MAX_HEADER_BYTES,
         max_line_size=MAX_HEADER_BYTES,
+        auto_decompress=False,  # aiohttp would unpack what is refused, to read past it
     )
     await runner.setup()
     await web.SockSite(runner, _socket(port)).start()

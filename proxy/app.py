@@ -5,6 +5,9 @@ In an unencrypted collaboration inputs and results are base64 text on both sides
 proxy encrypts and decrypts, and to an algorithm it looks the same.
 """
 
+import asyncio
+import contextlib
+import io
 import json
 import logging
 import time
@@ -18,7 +21,7 @@ from launcher.encryption import Encrypted, Plain
 from proxy.bearer import Container, container_of
 from proxy.blobs import translated
 from proxy.encrypting import Encrypting
-from proxy.forward import BINARY, JSON, Body, Forwarder, body_of, too_long
+from proxy.forward import BINARY, JSON, Body, Forwarder, body_of, limited
 from proxy.kinship import Kinship
 from proxy.narrowing import Request, check_new_task, narrowed, task_of
 from proxy.refusal import Refusal
@@ -26,8 +29,9 @@ from proxy.whose import Whose
 
 log = logging.getLogger(__name__)
 
-METHODS = ("GET", "POST", "PATCH", "PUT", "DELETE")
 MAX_TASK_BYTES = 2**26  # a new task is read whole; larger inputs are for the server's blob store
+LARGE_TASK_BYTES = 2**20  # one that is larger takes up to five times its size in memory: one at a time
+READ_SECONDS = 300.0  # for such a one, since others wait
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +42,7 @@ class Proxy:
     whose: Whose
     kinship: Kinship
     encrypting: Encrypting
+    large_tasks: asyncio.Semaphore
 
 
 PROXY = web.AppKey("proxy", Proxy)
@@ -52,8 +57,10 @@ def application(forwarder: Forwarder, whose: Whose, cryptor: Plain | Encrypted |
         whose: tells this node's algorithms from others.
         cryptor: this organization's encryption; by default there is none.
     """
-    app = web.Application(middlewares=[answering], client_max_size=MAX_TASK_BYTES)
-    app[PROXY] = Proxy(forwarder, whose, Kinship(forwarder), Encrypting(cryptor or Plain(), forwarder))
+    app = web.Application(middlewares=[answering])
+    app[PROXY] = Proxy(
+        forwarder, whose, Kinship(forwarder), Encrypting(cryptor or Plain(), forwarder), asyncio.Semaphore(1)
+    )
     app.router.add_route("*", "/{path:.*}", serve)
     return app
 
@@ -78,8 +85,6 @@ async def answering(
     began = time.monotonic()
     task_id = None
     try:
-        if request.method not in METHODS:
-            raise Refusal(405, f"The method {request.method} is not forwarded; use one of {', '.join(METHODS)}.")
         container = container_of(request.headers.get(hdrs.AUTHORIZATION))
         task_id = container.task_id
         await request.app[PROXY].whose.check(container)
@@ -102,6 +107,8 @@ async def serve(request: web.Request) -> web.StreamResponse:
     """What is on the list, for who may ask for it."""
     proxy, container = request.app[PROXY], request[CONTAINER]
     asked = narrowed(request, container)
+    if packing := request.headers.get(hdrs.CONTENT_ENCODING):
+        raise Refusal(415, f"A body in the encoding {packing[:20]!r} is not unpacked; send it as it is.")
     if asked.kind == "create task":
         return await create_task(request, asked)
     if asked.kind == "upload":
@@ -138,20 +145,26 @@ async def task_status(request: web.Request, asked: Request) -> dict[str, Any]:
 async def create_task(request: web.Request, asked: Request) -> web.StreamResponse:
     """A subtask. It is written anew, so that the server can't read another in it than was looked at here."""
     proxy = request.app[PROXY]
-    task = await _task_in(request)
-    check_new_task(task, request[CONTAINER])
-    await proxy.encrypting.seal_inputs(request, task["organizations"])
-    body = json.dumps(task).encode()
-    return await proxy.forwarder.forward(request, asked.query, Body(body, len(body)))
+    small = request.content_length is not None and request.content_length <= LARGE_TASK_BYTES
+    async with contextlib.nullcontext() if small else proxy.large_tasks:
+        task = await _task_in(request)
+        check_new_task(task, request[CONTAINER])
+        await proxy.encrypting.seal_inputs(request, task["organizations"])
+        body = json.dumps(task).encode()
+        del task
+        return await proxy.forwarder.forward(request, asked.query, Body(body, len(body)))
 
 
 async def _task_in(request: web.Request) -> dict[str, Any]:
+    raw = io.BytesIO()
     try:
-        raw = await request.read()
-    except web.HTTPRequestEntityTooLarge:
-        raise too_long(MAX_TASK_BYTES) from None
+        async with asyncio.timeout(READ_SECONDS):
+            async for piece in limited(request, MAX_TASK_BYTES):
+                raw.write(piece)
+    except TimeoutError:
+        raise Refusal(408, f"The new task did not arrive within {READ_SECONDS:.0f} seconds; send it again.") from None
     try:
-        task = json.loads(raw)
+        task = json.loads(raw.getvalue())
     except (ValueError, RecursionError):
         task = None
     if not isinstance(task, dict):

@@ -6,7 +6,7 @@ base64 (the stream functions of CryptorBase in vantage6-common), and algorithms 
 
 from collections.abc import AsyncIterator
 
-from launcher.encryption import Translation
+from launcher.translation import Translation
 
 
 async def translated(chunks: AsyncIterator[bytes], translation: Translation) -> AsyncIterator[bytes]:

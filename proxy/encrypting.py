@@ -2,12 +2,14 @@
 
 import asyncio
 import base64
+import io
 import time
 from typing import Any
 
 from aiohttp import web
 
-from launcher.encryption import Encrypt, Encrypted, Plain, ToBase64, Translation, UnusableKey
+from launcher.encryption import Encrypted, Plain
+from launcher.translation import PIECE_BYTES, Encrypt, ToBase64, Translation, UnusableKey
 from proxy.forward import Forwarder
 from proxy.refusal import Refusal
 from proxy.results import DecryptedResults
@@ -87,7 +89,7 @@ class Encrypting:
 
     def reading_results(self) -> Translation | None:
         """A translation of the server's answer with results; None where they pass as they are."""
-        return DecryptedResults(self._cryptor.from_blob) if isinstance(self._cryptor, Encrypted) else None
+        return DecryptedResults(self._cryptor.from_text) if isinstance(self._cryptor, Encrypted) else None
 
 
 def _sealed(cryptor: Encrypted, key: str, organization: int, content: Any) -> str:
@@ -103,4 +105,9 @@ def _sealed(cryptor: Encrypted, key: str, organization: int, content: Any) -> st
             f"The input for organization {organization} can't be encrypted, because its public key at the server "
             f"can't be used: {error}. Let its node or one of its users register one.",
         ) from None
-    return (sealing.update(plain) + sealing.finish()).decode()
+    sealed = io.BytesIO()  # in pieces: an input may be large
+    for start in range(0, len(plain), PIECE_BYTES):
+        sealed.write(sealing.update(plain[start : start + PIECE_BYTES]))
+    sealed.write(sealing.finish())
+    del plain
+    return str(sealed.getbuffer(), "ascii")

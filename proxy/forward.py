@@ -14,8 +14,8 @@ from aiohttp import hdrs, web
 from yarl import URL
 
 from launcher.config import ServerAccess
-from launcher.encryption import Translation, Undecryptable
 from launcher.serverconnection import http_session
+from launcher.translation import Translation, Undecryptable
 from proxy.blobs import translated
 from proxy.refusal import Refusal
 
@@ -47,29 +47,36 @@ def body_of(request: web.Request) -> Body | None:
     """The body of an algorithm's request as a stream that ends at the limit; None if there is none.
 
     Raises:
-        Refusal: 413, the announced length is over the limit. The stream raises the same.
+        Refusal: 413, the announced length is over the limit. The stream raises as `limited`.
     """
     if not request.can_read_body:
         return None
     if (request.content_length or 0) > MAX_BODY_BYTES:
-        raise too_long(MAX_BODY_BYTES)
-    return Body(_limited(request.content.iter_chunked(CHUNK_BYTES)), request.content_length)
+        raise _too_long(MAX_BODY_BYTES)
+    return Body(limited(request, MAX_BODY_BYTES), request.content_length)
 
 
-def too_long(limit: int) -> Refusal:
-    """The refusal of a body of more than `limit` bytes."""
+async def limited(request: web.Request, limit: int) -> AsyncIterator[bytes]:
+    """The pieces of a request's body.
+
+    Raises:
+        Refusal: 413 for more than `limit` bytes, 400 if it ends before its end.
+    """
+    total = 0
+    try:
+        async for chunk in request.content.iter_chunked(CHUNK_BYTES):
+            total += len(chunk)
+            if total > limit:
+                raise _too_long(limit)
+            yield chunk
+    except (ConnectionError, web.RequestPayloadError):
+        raise Refusal(400, "The request's body broke off; send the whole of it.") from None
+
+
+def _too_long(limit: int) -> Refusal:
     return Refusal(
         413, f"The request's body is longer than {limit // 2**20} MiB, which is what this node lets through."
     )
-
-
-async def _limited(chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-    total = 0
-    async for chunk in chunks:
-        total += len(chunk)
-        if total > MAX_BODY_BYTES:
-            raise too_long(MAX_BODY_BYTES)
-        yield chunk
 
 
 class Forwarder:

@@ -1,6 +1,8 @@
 """REST calls to a vantage6 4.x server in the node's name, with a token that is kept fresh."""
 
 import asyncio
+import io
+import json
 import logging
 import time
 from collections.abc import Callable, Mapping
@@ -11,9 +13,9 @@ import jwt
 
 from launcher import logs
 from launcher.backoff import backoff
-from launcher.encryption import PIECE_BYTES, Translation
 from launcher.session import LoginRefused, ServerRefusal, ServerUnavailable
 from launcher.session.resultbody import Streamed
+from launcher.translation import PIECE_BYTES, Translation
 
 log = logging.getLogger(__name__)
 
@@ -139,6 +141,8 @@ class Rest:
         *,
         params: dict[str, Any] | None = None,
         body: Mapping[str, str | int] | Streamed | None = None,
+        reading: Translation | None = None,
+        parsed: bool = True,
     ) -> Any:
         """Call the server; a stale token is renewed and the call made once more.
 
@@ -147,6 +151,8 @@ class Rest:
             path: below the base of the API.
             params: the query.
             body: sent as JSON, or as it is made.
+            reading: translates a good answer's bytes before they are put together; what it raises is raised.
+            parsed: whether a good answer is read as JSON; else its bytes are returned.
 
         Raises:
             ServerUnavailable: no answer, or 5xx or 429.
@@ -154,42 +160,15 @@ class Rest:
             LoginRefused: the node's key is not valid any more.
         """
         token = self._access
-        status, answer = await self._send(method, path, params=params, **self._content(body))
+        request: dict[str, Any] = {"params": params, "reading": reading, "parsed": parsed}
+        status, answer = await self._send(method, path, **request, **self._content(body))
         if status in _STALE_TOKEN:
             await self.renew(token)
-            status, answer = await self._send(method, path, params=params, **self._content(body))
+            status, answer = await self._send(method, path, **request, **self._content(body))
         if status >= 300:
             message = answer.get("msg", "") if isinstance(answer, dict) else str(answer)
             raise ServerRefusal(status, message)
         return answer
-
-    async def download(self, path: str, translation: Translation, limit: int) -> bytes:
-        """What is at a path, translated on its way.
-
-        Args:
-            path: below the base of the API.
-            translation: of the bytes.
-            limit: of the answer's bytes.
-
-        Raises:
-            ServerUnavailable, ServerRefusal: as `call`.
-            ValueError: there is more; what `translation` raises.
-        """
-        token = self._access
-        for attempt in (1, 2):
-            try:
-                async with self._http.get(self._api_url + path, timeout=TIMEOUT, headers=self.headers) as response:
-                    if response.status in _STALE_TOKEN and attempt == 1:
-                        await self.renew(token)
-                        continue
-                    if response.status >= 500 or response.status == 429:
-                        raise ServerUnavailable(f"GET {path} was answered {response.status}")
-                    if response.status != 200:
-                        raise ServerRefusal(response.status, (await response.text())[:500])
-                    return await _translated(response.content, translation, limit)
-            except (aiohttp.ClientError, TimeoutError) as error:
-                raise ServerUnavailable(f"GET {path}: {error or type(error).__name__}") from error
-        raise AssertionError("the second attempt returns or raises")
 
     async def ask_store(self, url: str, image: str) -> bool:
         """Whether an algorithm store, which knows nodes by their server's token, lists an image.
@@ -198,8 +177,8 @@ class Rest:
             ServerUnavailable: it does not answer, or its answer is none of an algorithm store's.
         """
         headers = {**self.headers, "Server-Url": self._api_url, "Client-Type": "node"}
-        request = {"params": {"image": image}, "headers": headers}
-        status, answer = await self._send("GET", "/algorithm", base=url.rstrip("/"), **request)
+        asked = {"image": image}
+        status, answer = await self._send("GET", "/algorithm", base=url.rstrip("/"), params=asked, headers=headers)
         if status != 200 or not isinstance(answer, dict):
             raise ServerUnavailable(f"the store at {url} answered {status}")
         return bool(answer.get("data"))
@@ -209,27 +188,39 @@ class Rest:
             return {"data": body.pieces(), "headers": self.headers | body.headers}
         return {"json": body, "headers": self.headers}
 
-    async def _send(self, method: str, path: str, *, base: str | None = None, **request: Any) -> tuple[int, Any]:
+    async def _send(
+        self,
+        method: str,
+        path: str,
+        *,
+        base: str | None = None,
+        reading: Translation | None = None,
+        parsed: bool = True,
+        **request: Any,
+    ) -> tuple[int, Any]:
         url = (self._api_url if base is None else base) + path
         try:
             async with self._http.request(method, url, timeout=TIMEOUT, allow_redirects=False, **request) as response:
                 if response.status >= 500 or response.status == 429:
                     raise ServerUnavailable(f"{method} {path} was answered {response.status}")
-                return response.status, await response.json(content_type=None) or {}
-        except (aiohttp.ClientError, TimeoutError) as error:  # first: an error of a certificate is a ValueError too
+                good = response.status < 300
+                raw = await _read(response.content, reading if good else None)
+        except (aiohttp.ClientError, TimeoutError) as error:
             raise ServerUnavailable(f"{method} {path}: {error or type(error).__name__}") from error
+        if good and not parsed:
+            return response.status, raw
+        try:
+            return response.status, json.loads(raw.strip() or b"{}") or {}
         except ValueError as error:
             raise ServerUnavailable(
                 f"{method} {path} was answered with something that is no JSON: no vantage6 API is there"
             ) from error
 
 
-async def _translated(content: aiohttp.StreamReader, translation: Translation, limit: int) -> bytes:
-    whole, size = bytearray(), 0
+async def _read(content: aiohttp.StreamReader, reading: Translation | None) -> bytes:
+    whole = io.BytesIO()
     async for piece in content.iter_chunked(PIECE_BYTES):
-        size += len(piece)
-        if size > limit:
-            raise ValueError(f"it is larger than {limit // 2**20} MiB")
-        whole += translation.update(piece)
-    whole += translation.finish()
-    return bytes(whole)
+        whole.write(reading.update(piece) if reading else piece)
+    if reading:
+        whole.write(reading.finish())
+    return whole.getvalue()

@@ -3,7 +3,7 @@
 import json
 from collections.abc import AsyncIterator, Callable
 
-from launcher.encryption import Encrypt, EncryptText, ToBase64
+from launcher.translation import Encrypt, EncryptText, ToBase64
 
 _PIECE = 2**20  # bytes
 

@@ -14,18 +14,29 @@ from vantage6.common.task_status import has_task_failed
 from launcher.backoff import backoff
 from launcher.config import NodeSection
 from launcher.connection import Connection
-from launcher.encryption import Encrypted, Plain, Undecryptable, UnusableKey
+from launcher.encryption import Encrypted, Plain
 from launcher.runs import Outcome, Run, RunStatus
-from launcher.session import Identity, InputUnreadable, Listener, LoginRefused, ServerRefusal, ServerUnavailable
+from launcher.session import Identity, Listener, LoginRefused, ServerRefusal, ServerUnavailable
 from launcher.session.rest import Rest
-from launcher.session.resultbody import ResultBody, Streamed
-from launcher.session.v4_answers import now_as_in, page_count, parse_new_task, parse_run, shared_policies
+from launcher.session.resultbody import ResultBody
+from launcher.session.v4_answers import (
+    concerns,
+    killed_runs,
+    now_as_in,
+    page_count,
+    parse_new_task,
+    parse_node,
+    parse_run,
+    shared_config,
+    status_change,
+)
+from launcher.session.v4_contents import Contents, without_input
 from launcher.session.v4_socket import Handler, NotConnected, Socket
+from launcher.translation import Translation
 
 log = logging.getLogger(__name__)
 
 _PAGE = 100
-_MAX_INPUT_BYTES = 2**28
 _FIRST_PING, _PING_EVERY = 5.0, 60.0
 # Events are hints and can be lost: now and then the open runs are read again, and the configuration is shared again.
 _SYNC_EVERY = 600.0
@@ -60,10 +71,10 @@ class V4Session:
     ) -> None:
         self._http = http
         self._node = node
-        self._cryptor = cryptor or Plain()
         self._transport = transport
         self._connection = connection or Connection()
         self._rest = Rest(http, node.api_url, api_key, self._connection.failed)
+        self._contents = Contents(self._rest, cryptor or Plain())
         self._socket: Socket | None = None
         self._sync_wanted = asyncio.Event()
         self._columns: dict[str, list[str]] = {}
@@ -81,37 +92,14 @@ class V4Session:
         """
         await self._rest.login()
         node = await self._rest.call("GET", f"/node/{self._rest.claims['sub']}")
-        self.identity = Identity(
-            server=self._node.api_url,
-            node_id=node["id"],
-            name=node["name"],
-            organization_id=node["organization"]["id"],
-            collaboration_id=node["collaboration"]["id"],
-        )
+        self.identity = parse_node(node, self._node.api_url)
         collaboration = await self._rest.call("GET", f"/collaboration/{self.identity.collaboration_id}")
         if bool(collaboration["encrypted"]) != self._node.encryption.enabled:
             raise LoginRefused(
                 f"node.encryption.enabled is {str(self._node.encryption.enabled).lower()}, but at the server the "
                 f"collaboration {'is' if collaboration['encrypted'] else 'is not'} encrypted; they must agree."
             )
-        if isinstance(self._cryptor, Encrypted):
-            await self._register_key(self._cryptor)
-
-    async def _register_key(self, cryptor: Encrypted) -> None:
-        """Let the server have the public key that belongs to the private one: all others encrypt with it for us."""
-        path = f"/organization/{self.identity.organization_id}"
-        registered = (await self._rest.call("GET", path)).get("public_key") or ""
-        if cryptor.matches(registered):
-            return
-        if registered:
-            log.critical(
-                "the public key at the server belongs to another private key and is replaced; what was encrypted with "
-                "it can't be read any more, and the organization's researchers and other nodes need this node's key",
-                extra={"fields": {"organization": self.identity.organization_id}},
-            )
-        else:
-            log.info("public key registered", extra={"fields": {"organization": self.identity.organization_id}})
-        await self._rest.call("PATCH", path, body={"public_key": cryptor.public_key})
+        await self._contents.register_key(self.identity.organization_id)
 
     # What the reconciler asks
 
@@ -126,19 +114,19 @@ class V4Session:
         }
         if task_id is not None:
             query["task_id"] = task_id
-        first = await self._rest.call("GET", "/run", params=query)
+        first = await self._rest.call("GET", "/run", params=query, reading=without_input())
         found = {run["id"]: run for run in first["data"]}
         # A run that ends meanwhile moves the later ones to earlier pages: read from the last page to the first,
         # and none is missed.
         pages = page_count(first)
         for page in range(pages, 0, -1) if pages > 1 else ():
-            answer = await self._rest.call("GET", "/run", params={**query, "page": page})
+            answer = await self._rest.call("GET", "/run", params={**query, "page": page}, reading=without_input())
             found.update((run["id"], run) for run in answer["data"])
         return [parse_run(found[key]) for key in sorted(found)]
 
     async def find(self, run_id: int) -> Run | None:
         try:
-            run = await self._rest.call("GET", f"/run/{run_id}", params={"include": "task"})
+            run = await self._rest.call("GET", f"/run/{run_id}", params={"include": "task"}, reading=without_input())
         except ServerRefusal as refusal:
             if refusal.status == 404:
                 return None
@@ -147,22 +135,9 @@ class V4Session:
         return parse_run(run) if ours and run["finished_at"] is None else None
 
     async def take(self, run: Run) -> bytes | None:
-        answer = await self._patch(run, {"started_at": now_as_in(run.assigned_at)})
-        if answer is None:
-            return None
-        content = answer["input"] or ""
-        try:
-            if run.blob_storage_used and content:
-                return await self._rest.download(f"/blobstream/{content}", self._cryptor.from_blob(), _MAX_INPUT_BYTES)
-            return await asyncio.to_thread(self._cryptor.read_text, content) if content else b""
-        except Undecryptable as error:
-            raise InputUnreadable(
-                f"The input can't be decrypted by this node: {error}. Send the task again with a client that encrypts "
-                "for the public key that the organization has at the server now; if that fails too, the node's "
-                "node.encryption.private_key does not belong to that public key."
-            ) from error
-        except ValueError as error:
-            raise InputUnreadable(f"The input can't be read from the server's blob store: {error}.") from error
+        return await self._contents.input_of(
+            run, lambda reading: self._patch(run, {"started_at": now_as_in(run.assigned_at)}, reading)
+        )
 
     async def algorithm_token(self, run: Run) -> str:
         answer = await self._rest.call("POST", "/token/container", body={"task_id": run.task_id, "image": run.image})
@@ -178,7 +153,7 @@ class V4Session:
         return await self._rest.ask_store(url, image)
 
     async def report_active(self, run: Run) -> None:
-        if await self._patch(run, {"status": RunStatus.ACTIVE.value}) is not None:
+        if await self._patch(run, {"status": RunStatus.ACTIVE.value}):
             await self._tell(run, RunStatus.ACTIVE)
 
     async def show_log(self, run: Run, text: str) -> bool:
@@ -189,56 +164,22 @@ class V4Session:
     async def deliver(self, run: Run, outcome: Outcome, result: bytes, log: str) -> None:
         # One patch with everything: the server sets to null what a patch leaves out.
         fields = {"status": outcome.status.value, "log": log, "finished_at": now_as_in(run.assigned_at)}
-        if await self._patch(run, await self._body(run, fields, result)) is not None:
+        if await self._patch(run, await self._contents.body_of(run, fields, result)):
             await self._tell(run, outcome.status)
 
-    async def _body(self, run: Run, fields: dict[str, str], result: bytes) -> dict[str, str] | ResultBody:
-        """What is delivered: the result encrypted for the organization that started the task."""
-        if not result and (run.blob_storage_used or isinstance(self._cryptor, Plain)):
-            return {**fields, "result": ""}
-        key = await self._receivers_key(run)
+    async def _patch(self, run: Run, body: dict[str, str] | ResultBody, reading: Translation | None = None) -> bool:
+        """Change the run; returns whether it was open. By default the input in the answer is left out."""
         try:
-            if run.blob_storage_used:
-                blob = Streamed(result, lambda: self._cryptor.for_blob(key))
-                return {**fields, "result": str((await self._rest.call("POST", "/blobstream", body=blob))["uuid"])}
-            return ResultBody(fields, result, lambda: self._cryptor.for_text(key))
-        except UnusableKey as error:
-            if not result:  # nothing to hide, and a run that failed must be told of
-                return {**fields, "result": ""}
-            raise ServerRefusal(
-                400,
-                f"organization {run.init_organization_id}, which started the task, has no public key there to encrypt "
-                f"the result with ({error}); register one, by the client's setup_encryption or that organization's "
-                "node, and send the task again",
-            ) from error
-
-    async def _receivers_key(self, run: Run) -> str:
-        if isinstance(self._cryptor, Plain):
-            return ""
-        organization = await self._rest.call("GET", f"/organization/{run.init_organization_id}")
-        return str(organization.get("public_key") or "")
-
-    async def _patch(self, run: Run, body: dict[str, str] | ResultBody) -> dict[str, Any] | None:
-        """The run after the patch, or None if the server had closed it already."""
-        try:
-            return dict(await self._rest.call("PATCH", f"/run/{run.id}", body=body))
+            await self._rest.call("PATCH", f"/run/{run.id}", body=body, reading=reading or without_input())
+            return True
         except ServerRefusal as refusal:
             if refusal.status == 404 or (refusal.status == 400 and "already finished" in refusal.message):
-                return None
+                return False
             raise
 
     async def _tell(self, run: Run, status: RunStatus) -> None:
         """Tell the collaboration, after the server's database has it: who listens may look at once."""
-        change = {
-            "node_id": self.identity.node_id,
-            "status": status.value,
-            "run_id": run.id,
-            "task_id": run.task_id,
-            "collaboration_id": run.collaboration_id,
-            "organization_id": run.organization_id,
-            "parent_id": run.parent_id,
-        }
-        await self._emit("algorithm_status_change", change)
+        await self._emit("algorithm_status_change", status_change(self.identity, run, status))
 
     # Being online
 
@@ -343,15 +284,8 @@ class V4Session:
             self._sync_wanted.set()
 
     async def _on_kill(self, order: dict[str, Any]) -> None:
-        if order.get("collaboration_id") != self.identity.collaboration_id:
-            return
-        if order.get("node_id") not in (None, self.identity.node_id):
-            return
-        if (listed := order.get("kill_list")) is None:
-            self._listener.killed(None)
-        else:
-            ours = [entry for entry in listed if entry.get("organization_id") == self.identity.organization_id]
-            self._listener.killed([entry["run_id"] for entry in ours])
+        if concerns(order, self.identity):
+            self._listener.killed(killed_runs(order, self.identity))
 
     async def _on_status_change(self, change: dict[str, Any]) -> None:
         """Another party's run failed: a central function here may wait for it in vain."""
@@ -373,15 +307,4 @@ class V4Session:
 
     async def _share(self) -> None:
         if self._node.share_config and self.online:
-            await self._emit("node_info_update", self._shared_config())
-
-    def _shared_config(self) -> dict[str, Any]:
-        return {
-            "encryption": self._node.encryption.enabled,
-            **shared_policies(self._node.policies),
-            "database_labels": [database.label for database in self._node.databases],
-            "database_types": {f"db_type_{database.label}": database.type for database in self._node.databases},
-            # The server makes a row of each; inside a `database_columns`, as the reference has them, older releases
-            # fail on lists.
-            **{f"columns_{label}": names for label, names in self._columns.items()},
-        }
+            await self._emit("node_info_update", shared_config(self._node, self._columns))

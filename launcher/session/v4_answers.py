@@ -6,8 +6,10 @@ from typing import Any
 
 from yarl import URL
 
+from launcher.config import NodeSection
 from launcher.policies import Policies
-from launcher.runs import RequestedDatabase, Run
+from launcher.runs import RequestedDatabase, Run, RunStatus
+from launcher.session import Identity
 
 
 def page_count(answer: dict[str, Any]) -> int:
@@ -37,6 +39,17 @@ def parse_new_task(told: Any) -> int:
     return int(told["id"] if isinstance(told, dict) else told)
 
 
+def parse_node(node: dict[str, Any], server: str) -> Identity:
+    """This node, as `GET /node/{id}` of a server shows it."""
+    return Identity(
+        server=server,
+        node_id=node["id"],
+        name=node["name"],
+        organization_id=node["organization"]["id"],
+        collaboration_id=node["collaboration"]["id"],
+    )
+
+
 def parse_run(run: dict[str, Any]) -> Run:
     """A run as `GET /run?include=task` shows it."""
     task = run["task"]
@@ -62,6 +75,46 @@ def _parse_database(entry: dict[str, Any]) -> RequestedDatabase:
     """The server keeps what the researcher gave besides the label as a JSON text."""
     parameters = json.loads(entry.get("parameters") or "{}")
     return RequestedDatabase(entry["label"], parameters)
+
+
+def concerns(order: dict[str, Any], node: Identity) -> bool:
+    """Whether an event `kill_containers` is for this node: it names one, or all of its collaboration."""
+    if order.get("collaboration_id") != node.collaboration_id:
+        return False
+    return order.get("node_id") in (None, node.node_id)
+
+
+def killed_runs(order: dict[str, Any], node: Identity) -> list[int] | None:
+    """The runs of this node that it is to end; None for all."""
+    if (listed := order.get("kill_list")) is None:
+        return None
+    return [entry["run_id"] for entry in listed if entry.get("organization_id") == node.organization_id]
+
+
+def status_change(node: Identity, run: Run, status: RunStatus) -> dict[str, Any]:
+    """An event `algorithm_status_change`."""
+    return {
+        "node_id": node.node_id,
+        "status": status.value,
+        "run_id": run.id,
+        "task_id": run.task_id,
+        "collaboration_id": run.collaboration_id,
+        "organization_id": run.organization_id,
+        "parent_id": run.parent_id,
+    }
+
+
+def shared_config(node: NodeSection, columns: dict[str, list[str]]) -> dict[str, Any]:
+    """What the server is told of the node's configuration, and of columns by the label of their database."""
+    return {
+        "encryption": node.encryption.enabled,
+        **shared_policies(node.policies),
+        "database_labels": [database.label for database in node.databases],
+        "database_types": {f"db_type_{database.label}": database.type for database in node.databases},
+        # The server makes a row of each; inside a `database_columns`, as the reference has them, older releases
+        # fail on lists.
+        **{f"columns_{label}": names for label, names in columns.items()},
+    }
 
 
 def shared_policies(policies: Policies) -> dict[str, Any]:

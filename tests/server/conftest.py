@@ -84,7 +84,6 @@ async def collaboration(way: Way, new_collaboration: Collaboration) -> Collabora
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     for title, lines in figures.collected():
-        if title == "vantage6 servers tested":
-            terminalreporter.section(title)
-            for line in lines:
-                terminalreporter.write_line(line)
+        terminalreporter.section(title)
+        for line in lines:
+            terminalreporter.write_line(line)

@@ -19,6 +19,7 @@ from launcher.runs import Run
 from launcher.serverconnection import http_session
 from launcher.session.v4 import V4Session
 from launcher.session.v4_socket import NAMESPACE
+from tests.server.site import Site
 from tests.stage.federation import Collaboration
 from tests.stage.server import Server
 from tests.stage.task import Task
@@ -119,9 +120,9 @@ async def send(collaboration: Collaboration, *, to: list[int] | None = None, **m
     return await asyncio.to_thread(researcher.send, "localhost/none:1", "nothing", to=receivers, **more)
 
 
-def forged(way: Way, session: V4Session, *, seconds: float = -10, secret: str | None = None) -> str:
-    """The session's access token, but valid until so many seconds from now, or signed with a secret of nobody."""
-    claims = {**session._rest.claims, "exp": int(time.time() + seconds)}
+def forged(way: Way | Site, token: str, *, seconds: float = -10, secret: str | None = None) -> str:
+    """The token, but valid until so many seconds from now, or signed with a secret of nobody."""
+    claims = {**jwt.decode(token, options={"verify_signature": False}), "exp": int(time.time() + seconds)}
     return jwt.encode(claims, secret or way.server._state.jwt_secret, algorithm="HS256")
 
 

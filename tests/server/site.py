@@ -44,16 +44,10 @@ class Site:
     @contextlib.asynccontextmanager
     async def proxy(self, session, token, api=None):
         """A client of this site's proxy, as an algorithm with `token` has it; `api`: who stands before the server."""
-        identity = session.identity
-        told = {
-            "node_id": identity.node_id,
-            "organization_id": identity.organization_id,
-            "collaboration_id": identity.collaboration_id,
-        }
         launcher = web.Application()
 
         async def identity(_):
-            return web.json_response(told)
+            return web.json_response(self.told(session))
 
         launcher.router.add_get("/identity", identity)
         async with TestServer(launcher) as status, Forwarder(api or self.server.api) as forwarder:
@@ -62,6 +56,12 @@ class Site:
                 headers = {"Authorization": f"Bearer {token}"}
                 async with aiohttp.ClientSession(str(proxy.make_url("/")), headers=headers) as client:
                     yield client
+
+    @staticmethod
+    def told(session):
+        """What the launcher tells the proxy of a session's node."""
+        identity = session.identity
+        return {name: getattr(identity, name) for name in ("node_id", "organization_id", "collaboration_id")}
 
     def researcher(self):
         return self.collaboration.researcher(self.organization)

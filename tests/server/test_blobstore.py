@@ -113,8 +113,8 @@ async def test_an_input_that_can_t_be_read_ends_the_run_with_what_to_do(site, tm
     async with site.session() as session:
         await send(site, "z" * 1000)
         (run,) = await session.open_runs()
-        monkeypatch.setattr("launcher.session.v4._MAX_INPUT_BYTES", 100)
-        with pytest.raises(InputUnreadable, match="can't be read from the server's blob store: it is larger"):
+        monkeypatch.setattr("launcher.session.v4_contents._MAX_INPUT_BYTES", 100)
+        with pytest.raises(InputUnreadable, match="can't be read: it is larger"):
             await session.take(run)
         monkeypatch.undo()
         if isinstance(site.cryptor, Encrypted):

@@ -91,7 +91,7 @@ async def test_an_api_path_where_no_api_is_is_named(way: Way, collaboration: Col
 @pytest.mark.contract("§3 expired access token is 401")
 async def test_an_expired_access_token_is_renewed_by_the_refresh_token(way: Way, collaboration: Collaboration):
     async with way.opened(collaboration) as session:
-        session._rest._access = forged(way, session)
+        session._rest._access = forged(way, session._rest._access)
         session._rest._api_key = NOBODY  # so only the refresh token can help
         assert await session.open_runs() == []
 
@@ -102,8 +102,8 @@ async def test_an_expired_access_token_is_renewed_by_the_refresh_token(way: Way,
 @pytest.mark.contract("§18 10 expired refresh needs no restart")
 async def test_without_any_valid_token_the_node_logs_in_again(way: Way, collaboration: Collaboration):
     async with way.opened(collaboration) as session:
-        session._rest._access = forged(way, session, seconds=3600, secret="of nobody")
-        session._rest._refresh = forged(way, session)
+        session._rest._access = forged(way, session._rest._access, seconds=3600, secret="of nobody")
+        session._rest._refresh = forged(way, session._rest._access)
         assert await session.open_runs() == []
 
 
@@ -170,7 +170,9 @@ async def test_a_connection_with_a_bad_token_is_made_again_with_a_good_one(
     way: Way, collaboration: Collaboration, secret: str | None, impatient: None
 ):
     async with way.opened(collaboration) as session:
-        session._rest._access = forged(way, session, secret=secret, seconds=-10 if secret is None else 3600)
+        session._rest._access = forged(
+            way, session._rest._access, secret=secret, seconds=-10 if secret is None else 3600
+        )
         began = asyncio.get_running_loop().time()
         async with kept_online(session):
             assert asyncio.get_running_loop().time() - began < 15
@@ -307,8 +309,8 @@ async def test_a_new_secret_of_the_server_is_survived(way: Way, collaboration: C
 async def test_a_key_that_is_no_longer_valid_ends_the_session_with_a_sentence(way: Way, collaboration: Collaboration):
     async with way.opened(collaboration) as session:
         session._rest._api_key = NOBODY
-        session._rest._access = forged(way, session)
-        session._rest._refresh = forged(way, session)
+        session._rest._access = forged(way, session._rest._access)
+        session._rest._refresh = forged(way, session._rest._access)
         with pytest.RaisesGroup(LoginRefused, allow_unwrapped=True, flatten_subgroups=True):
             async with asyncio.timeout(30):
                 await session.stay_connected(Heard())

@@ -5,7 +5,6 @@ import base64
 import json
 import logging
 import os
-import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -19,6 +18,7 @@ import proxy.app
 import proxy.forward
 from launcher.logs import JsonLines
 from proxy.app import status_application
+from tests.stage.proxy_process import CONFIGURATION, start_proxy
 from tests.unit.proxied_server import BLOB, CONTAINER, HEADERS, NODE, TASK, Server, proxied
 
 
@@ -102,6 +102,31 @@ async def test_a_new_task_over_its_limit_is_refused(server: Server, monkeypatch:
     assert server.seen == []
 
 
+async def test_a_new_task_that_does_not_arrive_in_time_lets_others_through(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(proxy.app, "READ_SECONDS", 0.2)
+    monkeypatch.setattr(proxy.app, "LARGE_TASK_BYTES", 0)
+
+    async def slow() -> AsyncIterator[bytes]:
+        yield b"{"
+        await asyncio.sleep(2)
+
+    async with proxied(server) as client:
+        first = asyncio.create_task(client.post("/task", data=slow()))
+        await asyncio.sleep(0.05)
+        assert (await client.post("/task", json=TASK)).status == 200
+        answer = await first
+        assert (answer.status, "did not arrive" in (await answer.json())["msg"]) == (408, True)
+
+
+@pytest.mark.parametrize("path", ["/task", "/blobstream"])
+async def test_a_packed_body_is_refused(client: Any, server: Server, path: str) -> None:
+    answer = await client.post(path, data=b"x", headers={"Content-Encoding": "gzip"})
+    assert (answer.status, "'gzip'" in (await answer.json())["msg"]) == (415, True)
+    assert server.seen == []
+
+
 @pytest.mark.parametrize("length", ["1000", None], ids=["content-length", "chunked"])
 async def test_an_answer_that_breaks_off_is_no_answer(client: Any, server: Server, length: str | None) -> None:
     async def answer(request: web.Request) -> web.StreamResponse:
@@ -177,27 +202,6 @@ async def test_probes_have_a_port_of_their_own(client: Any, server: Server) -> N
     assert (await client.get("/healthz")).status == 403, "to an algorithm it is a path like any other"
 
 
-CONFIGURATION = """
-node: {{server_url: "http://127.0.0.1", port: {port}, api_path: /api}}
-kubernetes:
-  namespace: n
-  release: r
-  chart: c
-  image: i
-  isolation: {{image: {{ref: d}}}}
-  proxy: {{service: v6-node-proxy, port: 80}}
-  algorithmServiceAccount: v6-node-algorithm
-  taskVolume: {{claim: v6-node-tasks}}
-"""
-PROGRAM = "import sys, proxy.__main__ as m; m.PORT, m.STATUS_PORT = map(int, sys.argv[1:]); sys.exit(m.main())"
-
-
-async def start(config: Path, *ports: int, launcher: str = "") -> asyncio.subprocess.Process:
-    environment = {**os.environ, "V6_NODE_CONFIG": str(config), "V6_NODE_LAUNCHER": launcher}
-    arguments = (sys.executable, "-c", PROGRAM, *map(str, ports))
-    return await asyncio.create_subprocess_exec(*arguments, env=environment, stdout=asyncio.subprocess.PIPE)
-
-
 async def test_the_program_serves_and_finishes_what_is_under_way(tmp_path: Path) -> None:
     asked = asyncio.Event()
 
@@ -214,9 +218,10 @@ async def test_the_program_serves_and_finishes_what_is_under_way(tmp_path: Path)
     app.router.add_get("/identity", identity)
     async with TestServer(app) as upstream:
         config = tmp_path / "node.yaml"
-        config.write_text(CONFIGURATION.format(port=upstream.port))
+        config.write_text(CONFIGURATION.format(port=upstream.port, encrypted="false"))
         ports = unused_port(), unused_port()
-        process = await start(config, *ports, launcher=str(upstream.make_url("")).rstrip("/"))
+        launcher = str(upstream.make_url("")).rstrip("/")
+        process = await start_proxy(config, *ports, log=asyncio.subprocess.PIPE, V6_NODE_LAUNCHER=launcher)
         assert process.stdout is not None
         assert json.loads(await process.stdout.readline())["event"] == "ready"
         async with aiohttp.ClientSession() as session:
@@ -229,7 +234,7 @@ async def test_the_program_serves_and_finishes_what_is_under_way(tmp_path: Path)
 
 
 async def test_a_faulty_configuration_is_one_sentence_and_exit_code_1(tmp_path: Path) -> None:
-    process = await start(tmp_path / "missing.yaml", 1, 1)
+    process = await start_proxy(tmp_path / "missing.yaml", 1, 1, log=asyncio.subprocess.PIPE)
     output, _ = await process.communicate()
     line = json.loads(output)
     assert (process.returncode, line["level"], line["event"]) == (1, "CRITICAL", "configuration refused")

@@ -4,9 +4,9 @@ import json
 from hypothesis import given
 from hypothesis import strategies as st
 
-from launcher.encryption import ToBase64
 from launcher.session import resultbody
 from launcher.session.resultbody import ResultBody
+from launcher.translation import ToBase64
 
 
 @given(st.dictionaries(st.text(), st.text(), min_size=1), st.binary(max_size=40))
