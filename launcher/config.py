@@ -240,8 +240,9 @@ class Jobs(Section):
 class ServerAccess(Section):
     """How the vantage6 server is reached, beyond its address."""
 
-    transport: Literal["polling", "websocket"] = "polling"
-    """What carries socket.io: HTTP long polling, which passes wherever HTTP does, or a websocket."""
+    transport: Literal["auto", "polling", "websocket"] = "auto"
+    """What carries socket.io: HTTP long polling, which passes wherever HTTP does, or a websocket, whose end the server
+    notices at once; `auto` begins with polling and goes over to a websocket where one passes."""
     ca: str | None = None
     """File with authorities (PEM) that the server's certificate may be signed by, besides those of the system."""
 

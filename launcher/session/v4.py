@@ -42,6 +42,7 @@ _FIRST_PING, _PING_EVERY = 5.0, 60.0
 _SYNC_EVERY = 600.0
 _SYNC_EVERY_DEAF = 20.0  # where the server tells of nothing, time after time
 _LOG_WITHIN = 10
+_DROPPED_WITHIN = 1.0
 
 
 class V4Session:
@@ -52,7 +53,7 @@ class V4Session:
         node: the node's configuration.
         api_key: the node's key.
         cryptor: reads inputs and encrypts results; by default nothing is encrypted.
-        transport: what carries socket.io, `polling` or `websocket`.
+        transport: what carries socket.io, `auto`, `polling` or `websocket`.
         connection: told whether the node is online.
     """
 
@@ -66,7 +67,7 @@ class V4Session:
         api_key: str,
         cryptor: Plain | Encrypted | None = None,
         *,
-        transport: str = "polling",
+        transport: str = "auto",
         connection: Connection | None = None,
     ) -> None:
         self._http = http
@@ -271,6 +272,7 @@ class V4Session:
             "new_task": self._on_new_task,
             "kill_containers": self._on_kill,
             "algorithm_status_change": self._on_status_change,
+            "node-offline": self._on_node_offline,
         }
 
     async def _on_new_task(self, told: Any) -> None:
@@ -282,6 +284,17 @@ class V4Session:
         except (ServerUnavailable, ServerRefusal, LoginRefused) as error:
             log.warning("a new task can't be read yet", extra={"fields": {"task": task_id, "reason": str(error)}})
             self._sync_wanted.set()
+
+    async def _on_node_offline(self, node: dict[str, Any]) -> None:
+        """Take back that this node is offline: the server noticed only now that an earlier connection of it had ended.
+
+        With that it also drops what the node told of itself.
+        """
+        if node["id"] != self.identity.node_id or self._socket is None or not self._socket.live:
+            return
+        await self._socket.tell("ping")
+        await asyncio.sleep(_DROPPED_WITHIN)
+        self._sync_wanted.set()
 
     async def _on_kill(self, order: dict[str, Any]) -> None:
         if concerns(order, self.identity):

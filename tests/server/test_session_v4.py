@@ -148,6 +148,24 @@ async def test_online_while_connected_and_offline_afterwards(way: Way, collabora
     await asyncio.to_thread(wait_until, lambda: status() == "offline", 20, status)
 
 
+@pytest.mark.contract("§4 an earlier connection that ends late")
+async def test_the_late_end_of_an_earlier_connection_does_not_leave_the_node_offline(
+    way: Way, collaboration: Collaboration
+):
+    """As after a launcher's sudden death: over polling the server notices it when the next one is long online."""
+    node = collaboration.nodes[0]
+    root = collaboration.federation.root
+
+    def shown() -> tuple[str, bool]:
+        found = root.node.get(node.id)
+        return found["status"], bool(found["config"])
+
+    async with way.online(collaboration):
+        async with way.online(collaboration):
+            pass  # the server now calls the node offline, and drops its configuration
+        await asyncio.to_thread(wait_until, lambda: shown() == ("online", True), 20, lambda: str(shown()))
+
+
 async def test_who_is_told_to_go_offline_while_the_connection_ends_does_not_come_back(
     way: Way, collaboration: Collaboration
 ):
