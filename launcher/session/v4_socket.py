@@ -52,7 +52,8 @@ class Socket:
         self._transports = ["polling", "websocket"] if transport == "auto" else [transport]
         self._greeting = greeting
         self._unanswered: set[str] = set()
-        self._greeted, self._in_room, self._ended = asyncio.Event(), asyncio.Event(), asyncio.Event()
+        self._connected, self._greeted = asyncio.Event(), asyncio.Event()
+        self._in_room, self._ended = asyncio.Event(), asyncio.Event()
         self.token_doubtful = False
         """Whether the server said that it can't accept the token, or silently ignored it."""
         self._client = socketio.AsyncClient(
@@ -61,6 +62,7 @@ class Socket:
         for event, handler in handlers.items():
             self._client.on(event, _guarded(event, handler), namespace=NAMESPACE)
         for event, noted in {
+            "connect": self._on_connect,
             "sync": self._on_sync,
             "message": self._on_message,
             "expired_token": self._on_bad_token,
@@ -72,7 +74,8 @@ class Socket:
     @property
     def live(self) -> bool:
         """Whether the server sees the node online by this connection."""
-        return bool(self._client.connected) and self._greeted.is_set() and not self._ended.is_set()
+        known = self._connected.is_set() and self._greeted.is_set()
+        return known and bool(self._client.connected) and not self._ended.is_set()
 
     async def connect(self, server: str, headers: Mapping[str, str]) -> None:
         """Return when the server knows who is connected.
@@ -97,7 +100,7 @@ class Socket:
                 f"No socket.io connection to {server} by {means}: {error or type(error).__name__}."
             ) from error
         # A connection whose token the server could not read is accepted and ignored: only its greeting proves it works.
-        waiting = [asyncio.create_task(each.wait()) for each in (self._greeted, self._ended)]
+        waiting = [asyncio.create_task(self._usable()), asyncio.create_task(self._ended.wait())]
         try:
             await asyncio.wait(waiting, timeout=_GREETED_WITHIN, return_when=asyncio.FIRST_COMPLETED)
         finally:
@@ -108,6 +111,11 @@ class Socket:
         if not self.live:
             self.token_doubtful = True
             raise NotConnected(f"The server at {server} did not greet this node, so it does not know who is connected.")
+
+    async def _usable(self) -> None:
+        # In either order: release 4.0.0 greets before it says that there is a connection.
+        await self._greeted.wait()
+        await self._connected.wait()
 
     async def hears(self) -> bool:
         """Whether the node is in its collaboration's room, where tasks are told; waits some seconds for it.
@@ -165,6 +173,9 @@ class Socket:
             for task in (engine.read_loop_task, engine.write_loop_task):
                 if task is not None:
                     task.cancel()
+
+    async def _on_connect(self) -> None:
+        self._connected.set()
 
     async def _on_sync(self) -> None:
         self._greeted.set()

@@ -25,6 +25,7 @@ class Site:
         self.cryptor = encrypted(folder, str(account.organization.id)) if enabled else Plain()
         if enabled:
             collaboration.keys[account.organization.id] = folder / f"{account.organization.id}.pem"
+        self.key = collaboration.keys.get(account.organization.id)
         self.server = collaboration.federation.server
 
     @contextlib.asynccontextmanager

@@ -208,8 +208,7 @@ async def test_a_connection_that_the_server_silently_ignores_is_not_believed(
         session._rest._access = "no token at all"
         connected = asyncio.create_task(session.stay_connected(Heard()))
         await until(lambda: "did not greet this node" in connection.reason)
-        await until(lambda: session.online)
-        assert connection.online
+        await until(lambda: session.online and connection.online)
         connected.cancel()
         await asyncio.wait({connected})
 

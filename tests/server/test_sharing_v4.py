@@ -10,6 +10,7 @@ from tests.server.sessions import Way, until
 from tests.stage.federation import Collaboration
 from tests.stage.waiting import wait_until
 
+ENCRYPTED = {True: (["1"], ["True"], ["true"]), False: (["0"], ["False"], ["false"])}
 DATABASES = [
     {"label": "default", "type": "csv", "uri": "/srv/a.csv"},
     {"label": "scans", "type": "folder", "uri": "/b"},
@@ -38,7 +39,7 @@ async def test_the_configuration_is_shown_after_each_sync_and_when_columns_are_k
         shown = await until_told(collaboration, "database_labels", ["default", "scans"])
         assert shown["db_type_default"] == ["csv"]
         assert shown["db_type_scans"] == ["folder"]
-        assert shown["encryption"] in ((["1"], ["True"], ["true"]) if way.encrypted else (["0"], ["False"], ["false"]))
+        assert shown["encryption"] in ENCRYPTED[way.encrypted]
         assert "columns_default" not in shown
         await session.share_columns({"default": ["age", "weight"]})
         await until_told(collaboration, "columns_default", ["age", "weight"])
@@ -63,7 +64,7 @@ async def test_each_key_has_its_rows(way: Way, collaboration: Collaboration, lis
     }
     async with way.online(collaboration, databases=DATABASES, policies=policies if listed else {}):
         shown = await until_told(collaboration, "database_labels", ["default", "scans"])
-    assert shown.pop("encryption") in (["0"], ["False"], ["false"])
+    assert shown.pop("encryption") in ENCRYPTED[way.encrypted]
     databases = {"database_labels": ["default", "scans"], "db_type_default": ["csv"], "db_type_scans": ["folder"]}
     lists = {
         "allowed_algorithms": policies["allowed_algorithms"],
