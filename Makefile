@@ -21,13 +21,15 @@ check: $(VENV)/ready ## Lint, types, unit, property and chart tests (2 minutes)
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/mypy
-	$(PYTEST) tests/unit tests/chart
+	$(PYTEST) -n 2 tests/unit tests/chart
 
 test: check ## Check, then everything that needs a real server and a real cluster (20 minutes warm)
-	$(PYTEST) tests/server tests/cluster -m "not slow"
+	$(PYTEST) -n 3 tests/server -m "not slow"
+	$(PYTEST) tests/cluster -m "not slow"
 
 test-all: check ## Everything there is
-	$(PYTEST) tests/server tests/cluster
+	$(PYTEST) -n 3 tests/server
+	$(PYTEST) tests/cluster
 
 demo: $(VENV)/ready ## A federated average over three nodes on a real cluster, shown as it happens
 	$(RUN) -m demo up

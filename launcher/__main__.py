@@ -79,7 +79,7 @@ def check_isolation(
         typer.echo(str(error), err=True)
         raise typer.Exit(1) from None
     # Not as wide as a terminal that isn't there: a line in a pod's log is not wrapped.
-    show(report, Console(width=120))
+    show(report, Console(width=120, emoji=False))
     raise typer.Exit(0 if report["passed"] else 1)
 
 

@@ -88,7 +88,7 @@ class CheckJobs:
         except TimeoutError:
             why = waiting(job, pod, await self._cluster.warning_on(pod or job))
             sentence = f"The diagnostics algorithm did not end within {patience:.0f} seconds."
-            raise NotRunnable(f"{sentence} {why.sentence}" if why else sentence) from None
+            raise NotRunnable(f"{why.sentence} {sentence}" if why else sentence) from None
         end = outcome(job, pod)
         if end and end.failed:
             raise NotRunnable(f"The diagnostics algorithm failed. {end.sentence}")

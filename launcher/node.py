@@ -134,7 +134,7 @@ async def run_node(
             background.create_task(_tell_of_itself(config, session, cluster, gate, databases))
             background.create_task(_sweep(files, reconciler, config.kubernetes.jobs))
             try:
-                await _be_online_while_isolated(session, gate, reconciler)
+                await _be_online_while_isolated(session, gate, reconciler, connection)
             finally:
                 log.info("stopping: no more runs are taken, running ones go on")
                 await reconciler.close(_PATIENCE)
@@ -197,7 +197,9 @@ def _session(
     )
 
 
-async def _be_online_while_isolated(session: Session, gate: Gate, reconciler: Reconciler) -> None:
+async def _be_online_while_isolated(
+    session: Session, gate: Gate, reconciler: Reconciler, connection: Connection
+) -> None:
     """Connect when the gate opens, disconnect when it shuts, for ever: to be connected is to be online."""
     while True:
         await gate.opened()
@@ -212,6 +214,9 @@ async def _be_online_while_isolated(session: Session, gate: Gate, reconciler: Re
         if not connected.cancelled():
             connected.result()
         log.warning("offline: the isolation does not hold")
+        connection.left(
+            "The isolation of algorithms does not hold; the Event IsolationFailed and GET /isolation say why."
+        )
 
 
 async def what_a_pass_is_valid_for(

@@ -80,7 +80,9 @@ class Registry:
             except _NoAnswer as error:
                 if attempt == _ATTEMPTS:
                     raise ImageUnavailable(
-                        f"The registry {image.registry} of the image {image} can't be reached: {error}"
+                        f"The registry {image.registry} of the image {image} can't be reached: {error}. Correct the "
+                        "name; or the site gives the registry's address in jobs.registries.endpoints, or turns "
+                        "node.policies.require_algorithm_pull off for images that its machines have already."
                     ) from error
                 await asyncio.sleep(backoff(attempt, _FIRST_PAUSE, _LONGEST_PAUSE))
         raise AssertionError
@@ -135,7 +137,8 @@ class Registry:
                     raise _NoAnswer(f"it answered {response.status}")
                 return _Answer(response.status, response.headers, await _read(response))
         except (aiohttp.ClientError, TimeoutError, ValueError) as error:
-            raise _NoAnswer(str(error)[:_WORDS] or "no answer") from error
+            words = str(getattr(error, "os_error", None) or error)  # aiohttp's own names its objects
+            raise _NoAnswer(words[:_WORDS] or "no answer") from error
 
 
 async def _read(response: aiohttp.ClientResponse) -> bytes:

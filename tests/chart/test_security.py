@@ -33,6 +33,7 @@ CONTAINER = {
     "env",
     "image",
     "imagePullPolicy",
+    "terminationMessagePolicy",
     "livenessProbe",
     "name",
     "ports",
