@@ -15,9 +15,9 @@ from typing import Any, Protocol
 
 PIECE_BYTES = 2**20
 _SEPARATOR = b"$"
-_NO_MESSAGE = "it is not in vantage6's encrypted form"
+NO_MESSAGE = "it is not in vantage6's encrypted form"
 _OTHER_KEY = "it was encrypted for another key"
-_MAX_HEADER_BYTES = 2**13  # an RSA key of 16384 bits encrypts to 2732 characters of base64
+MAX_HEADER_BYTES = 2**13  # an RSA key of 16384 bits encrypts to 2732 characters of base64
 
 
 class Undecryptable(Exception):  # noqa: N818  a fact about a message
@@ -36,6 +36,14 @@ class Translation(Protocol):
 
     def finish(self) -> bytes:
         """The rest; nothing follows."""
+
+
+def in_pieces(content: bytes, translation: Translation) -> Iterator[bytes]:
+    """All of `content`, translated, without ever a second copy of the whole."""
+    view = memoryview(content)
+    for start in range(0, len(view), PIECE_BYTES):
+        yield translation.update(bytes(view[start : start + PIECE_BYTES]))
+    yield translation.finish()
 
 
 class ToBase64:
@@ -172,8 +180,8 @@ class Decrypt:
         if self._pieces is None:
             self._header += piece
             if self._header.count(_SEPARATOR) < 2:
-                if len(self._header) > _MAX_HEADER_BYTES:
-                    raise Undecryptable(_NO_MESSAGE)
+                if len(self._header) > MAX_HEADER_BYTES:
+                    raise Undecryptable(NO_MESSAGE)
                 return b""
             piece = self._begin()
         return self._said(piece)
@@ -185,7 +193,7 @@ class Decrypt:
             Undecryptable: there was something, and less than a header.
         """
         if self._pieces is None and self._header:
-            raise Undecryptable(_NO_MESSAGE)
+            raise Undecryptable(NO_MESSAGE)
         return b""
 
     def _begin(self) -> bytes:
@@ -210,7 +218,7 @@ class Decrypt:
             while self._feed.left:
                 said.append(next(self._pieces))
         except ValueError as error:  # the vector has not 16 bytes
-            raise Undecryptable(_NO_MESSAGE) from error
+            raise Undecryptable(NO_MESSAGE) from error
         return b"".join(said)
 
 
@@ -226,8 +234,8 @@ class DecryptText:
         if self._header is not None:
             self._header += piece
             if self._header.count(_SEPARATOR) < 2:
-                if len(self._header) > _MAX_HEADER_BYTES:
-                    raise Undecryptable(_NO_MESSAGE)
+                if len(self._header) > MAX_HEADER_BYTES:
+                    raise Undecryptable(NO_MESSAGE)
                 return b""
             key, iv, piece = self._header.split(_SEPARATOR, 2)
             self._header = None
@@ -237,11 +245,11 @@ class DecryptText:
     def finish(self) -> bytes:
         """What is left; of nothing, nothing."""
         if self._header:
-            raise Undecryptable(_NO_MESSAGE)
+            raise Undecryptable(NO_MESSAGE)
         return self._decoded(self._base64.finish)
 
     def _decoded(self, decode: Callable[..., bytes], *piece: bytes) -> bytes:
         try:
             return self._blob.update(decode(*piece))
         except binascii.Error as error:
-            raise Undecryptable(_NO_MESSAGE) from error
+            raise Undecryptable(NO_MESSAGE) from error

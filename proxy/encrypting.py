@@ -9,7 +9,7 @@ from typing import Any
 from aiohttp import web
 
 from launcher.encryption import Encrypted, Plain
-from launcher.translation import PIECE_BYTES, Encrypt, ToBase64, Translation, UnusableKey
+from launcher.translation import Encrypt, ToBase64, Translation, UnusableKey, in_pieces
 from proxy.forward import Forwarder
 from proxy.refusal import Refusal
 from proxy.results import DecryptedResults
@@ -106,8 +106,6 @@ def _sealed(cryptor: Encrypted, key: str, organization: int, content: Any) -> st
             f"can't be used: {error}. Let its node or one of its users register one.",
         ) from None
     sealed = io.BytesIO()  # in pieces: an input may be large
-    for start in range(0, len(plain), PIECE_BYTES):
-        sealed.write(sealing.update(plain[start : start + PIECE_BYTES]))
-    sealed.write(sealing.finish())
+    sealed.writelines(in_pieces(plain, sealing))
     del plain
     return str(sealed.getbuffer(), "ascii")

@@ -7,9 +7,7 @@ key `result` is decrypted and written as base64, in the form in which AlgorithmC
 from collections.abc import Callable
 
 from launcher.jsonfield import JsonField
-from launcher.translation import ToBase64, Translation, Undecryptable
-
-_MAX_HEADER_BYTES = 2**13
+from launcher.translation import MAX_HEADER_BYTES, NO_MESSAGE, ToBase64, Translation, Undecryptable
 
 
 class DecryptedResults(JsonField):
@@ -38,8 +36,8 @@ class _Result:
         if self._header is not None:
             self._header += text
             if self._header.count(b"$") < 2:
-                if len(self._header) > _MAX_HEADER_BYTES:
-                    raise Undecryptable("it is not in vantage6's encrypted form")
+                if len(self._header) > MAX_HEADER_BYTES:
+                    raise Undecryptable(NO_MESSAGE)
                 return b""
             text, self._header = self._header, None
         return self._to.update(self._decrypt.update(text))

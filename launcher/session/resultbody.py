@@ -3,9 +3,7 @@
 import json
 from collections.abc import AsyncIterator, Callable
 
-from launcher.translation import Encrypt, EncryptText, ToBase64
-
-_PIECE = 2**20  # bytes
+from launcher.translation import Encrypt, EncryptText, ToBase64, in_pieces
 
 
 class Streamed:
@@ -23,7 +21,7 @@ class Streamed:
     _head = _tail = b""
 
     def __init__(self, result: bytes, translation: Callable[[], Encrypt | EncryptText | ToBase64]) -> None:
-        self._result = memoryview(result)
+        self._result = result
         self._translation = translation
         self._length = translation().length(len(result))
 
@@ -35,11 +33,10 @@ class Streamed:
 
     async def pieces(self) -> AsyncIterator[bytes]:
         """The body, from its beginning each time it is asked for."""
-        translation = self._translation()
         yield self._head
-        for start in range(0, len(self._result), _PIECE):
-            yield translation.update(bytes(self._result[start : start + _PIECE]))
-        yield translation.finish() + self._tail
+        for piece in in_pieces(self._result, self._translation()):
+            yield piece
+        yield self._tail
 
 
 class ResultBody(Streamed):

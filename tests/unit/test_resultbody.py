@@ -4,7 +4,7 @@ import json
 from hypothesis import given
 from hypothesis import strategies as st
 
-from launcher.session import resultbody
+from launcher import translation
 from launcher.session.resultbody import ResultBody
 from launcher.translation import ToBase64
 
@@ -13,7 +13,7 @@ from launcher.translation import ToBase64
 async def test_the_pieces_are_one_json_object_of_the_promised_length(fields, result):
     fields.pop("result", None)
     fields["status"] = "completed"
-    before, resultbody._PIECE = resultbody._PIECE, 6
+    before, translation.PIECE_BYTES = translation.PIECE_BYTES, 6
     try:
         body = ResultBody(fields, result, ToBase64)
         for _ in range(2):  # a second time, as after a renewed token
@@ -21,4 +21,4 @@ async def test_the_pieces_are_one_json_object_of_the_promised_length(fields, res
             assert str(len(text)) == body.headers["Content-Length"]
             assert json.loads(text) == {**fields, "result": base64.b64encode(result).decode()}
     finally:
-        resultbody._PIECE = before
+        translation.PIECE_BYTES = before
