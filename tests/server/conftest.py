@@ -8,6 +8,7 @@ import pytest
 
 from tests.cluster import figures
 from tests.server.sessions import Way
+from tests.server.site import Site
 from tests.server.ways import EVERY, Kind, params
 from tests.stage.federation import Collaboration, Federation
 from tests.stage.server import Server
@@ -80,6 +81,15 @@ async def collaboration(way: Way, new_collaboration: Collaboration) -> Collabora
         async with way.opened(new_collaboration, number):
             pass  # the node registers its key, as it does when it comes for the first time
     return new_collaboration
+
+
+@pytest.fixture(params=[True, False], ids=["encrypted", "plain"])
+def site(request: pytest.FixtureRequest, federation: Federation, tmp_path: Path) -> Site:
+    """The only organization of a collaboration of the newest release's server, encrypted or not."""
+    number = next(_numbers)
+    organization = federation.organization(f"Hospital {number}")
+    study = federation.collaboration(f"Study {number}", [organization], encrypted=request.param)
+    return Site(study, study.nodes[0], tmp_path, enabled=request.param)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

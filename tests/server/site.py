@@ -69,3 +69,10 @@ class Site:
 
     def public_key(self):
         return self.collaboration.federation.root.organization.get(self.organization.id)["public_key"]
+
+
+async def read(answer, status=200):
+    """The JSON of an answer that has to have this status."""
+    body = await answer.json()
+    assert answer.status == status, body
+    return body

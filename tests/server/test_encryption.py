@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 
 from launcher.runs import Outcome, RunStatus
 from launcher.session import InputUnreadable, ServerRefusal
-from tests.server.site import Site
+from tests.server.site import Site, read
 from tests.server.ways import only
 from tests.stage.client import made
 from tests.unit.keys import encrypted
@@ -27,12 +27,6 @@ DONE = Outcome(RunStatus.COMPLETED)
 @pytest.fixture
 def sites(way, new_collaboration, tmp_path):
     return [Site(new_collaboration, account, tmp_path, transport=way.transport) for account in new_collaboration.nodes]
-
-
-async def read(answer, status=200):
-    body = await answer.json()
-    assert answer.status == status, body
-    return body
 
 
 @pytest.mark.contract("§18 11 one key per process")

@@ -16,12 +16,10 @@ import time
 from collections import Counter
 
 import aiohttp
-import pytest
 
 from launcher.runs import Outcome, RunStatus
 from tests.server.garbage import Known, by_chance, endless, special
 from tests.server.sessions import forged
-from tests.server.site import Site
 from tests.stage.proxy_process import ProxyProcess, proxy_process
 
 SECRET = "what-nobody-may-see"
@@ -29,15 +27,6 @@ REQUESTS, WARM, AT_ONCE = 1000, 200, 10
 GROWTH = 16 * 2**20  # bytes, after the first `WARM`
 PATIENCE = 20  # seconds for the beginning of an answer
 _STATUS = re.compile(rb"HTTP/1\.[01] (\d{3}) ")
-_numbers = itertools.count(1)
-
-
-@pytest.fixture(params=[True, False], ids=["encrypted", "plain"])
-def site(request, federation, tmp_path):
-    number = next(_numbers)
-    organization = federation.organization(f"Hospital {number}")
-    study = federation.collaboration(f"Study {number}", [organization], encrypted=request.param)
-    return Site(study, study.nodes[0], tmp_path, enabled=request.param)
 
 
 async def known(site, session) -> Known:

@@ -7,7 +7,6 @@ computes for a call tells its own part.
 import asyncio
 import base64
 import functools
-import itertools
 import json
 import statistics
 import time
@@ -18,21 +17,11 @@ import pytest
 
 from launcher.runs import Outcome, Run, RunStatus
 from tests.cluster import figures
-from tests.server.site import Site
 from tests.stage.proxy_process import ProxyProcess, proxy_process
 
 pytestmark = pytest.mark.slow
 CALLS, TRANSFERS = 100, 5
 SIZE = 2**24
-_numbers = itertools.count(1)
-
-
-@pytest.fixture(params=[True, False], ids=["encrypted", "plain"])
-def site(request, federation, tmp_path):
-    number = next(_numbers)
-    organization = federation.organization(f"Hospital {number}")
-    study = federation.collaboration(f"Study {number}", [organization], encrypted=request.param)
-    return Site(study, study.nodes[0], tmp_path, enabled=request.param)
 
 
 async def in_turns(times: int, direct: Callable[[], Awaitable[object]], proxied: Callable[[], Awaitable[object]]):

@@ -10,7 +10,7 @@ import json
 import pytest
 
 from launcher.runs import Outcome, RunStatus
-from tests.server.site import Site
+from tests.server.site import Site, read
 
 DONE = Outcome(RunStatus.COMPLETED)
 
@@ -19,12 +19,6 @@ DONE = Outcome(RunStatus.COMPLETED)
 def sites(way, new_collaboration, tmp_path):
     kind = {"enabled": way.encrypted, "transport": way.transport}
     return [Site(new_collaboration, account, tmp_path, **kind) for account in new_collaboration.nodes]
-
-
-async def read(answer, status=200):
-    body = await answer.json()
-    assert answer.status == status, body
-    return body
 
 
 @pytest.mark.contract("§2 GET /blobstream/status")
