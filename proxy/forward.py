@@ -23,6 +23,7 @@ log = logging.getLogger(__name__)
 
 DIRECTLY = ServerAccess()
 MAX_BODY_BYTES = 2**30
+MAX_HEADER_BYTES = 2**16  # the server repeats a list's query for each link of its pages, and a query may be 8 KiB
 CHUNK_BYTES = 2**18
 HELD_BYTES = 2**20  # of a translated answer: until then a fault in it is an answer of its own
 MAX_ASKED_BYTES = 2**26
@@ -190,6 +191,7 @@ def _session(access: ServerAccess, **connector: Any) -> aiohttp.ClientSession:
         connector=connector,
         timeout=_TIMEOUT,
         auto_decompress=False,
+        max_field_size=MAX_HEADER_BYTES,
         cookie_jar=aiohttp.DummyCookieJar(),  # what the server tells one algorithm is not repeated by another
         skip_auto_headers=(hdrs.USER_AGENT, hdrs.ACCEPT_ENCODING, hdrs.CONTENT_TYPE),
     )

@@ -183,6 +183,16 @@ async def test_a_compressed_answer_stays_as_it_is(client: Any, server: Server) -
         assert await reply.json() == {"data": []}
 
 
+async def test_an_answer_that_repeats_a_long_query_for_each_of_its_pages_arrives(client: Any, server: Server) -> None:
+    async def linked(request: web.Request) -> web.StreamResponse:
+        links = ", ".join(f"<{request.path_qs}>; rel={page}" for page in ("first", "last", "self", "next"))
+        return web.json_response({"data": []}, headers={"Link": links})
+
+    server.answer = linked
+    answer = await client.get("/result", params={"task_id": "7", "x": "y" * 8000})
+    assert (answer.status, await answer.json()) == (200, {"data": []})
+
+
 async def test_cookies_of_the_server_reach_nobody(client: Any, server: Server) -> None:
     async def cookie(_: web.Request) -> web.StreamResponse:
         answer = web.json_response({})
