@@ -30,14 +30,14 @@ _STATUS = re.compile(rb"HTTP/1\.[01] (\d{3}) ")
 
 
 async def known(site, session) -> Known:
-    """Two tasks at the server, one of which has a result that the other's algorithm may not see."""
+    """Three tasks at the server. One has a result that only its own algorithm may see, whose token nobody here has."""
     researcher = await asyncio.to_thread(site.researcher)
-    for _ in range(2):
+    for _ in range(3):
         await asyncio.to_thread(researcher.send, "localhost/none:1", "nothing", SECRET)
-    own, other = await session.open_runs()
+    own, stranger, other = await session.open_runs()
     tokens = {
         "own": await session.algorithm_token(own),
-        "other task's": await session.algorithm_token(other),
+        "other task's": await session.algorithm_token(stranger),
         "user's": researcher.client.token,
         "node's": session._rest._access,
     }
