@@ -9,6 +9,7 @@ import base64
 import contextlib
 import hashlib
 import json
+import os
 import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -22,7 +23,7 @@ from aiohttp.test_utils import TestServer
 
 from launcher.encryption import Encrypted, Plain
 from tests.cluster import figures
-from tests.stage.proxy_process import proxy_process
+from tests.stage.proxy_process import allocator, proxy_process
 from tests.unit.keys import encrypted
 from tests.unit.proxied_server import CONTAINER, NODE, TASK
 
@@ -123,7 +124,7 @@ def judge(who: str, what: str, mib: int, *, before: int, peak: int, most: float)
 async def launcher(what: str, port: int, folder: Path, key: Path | None) -> dict[str, int]:
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "tests.server.large_run", what, str(port), str(key or "plain"), str(folder),
-        stdout=asyncio.subprocess.PIPE,
+        env={**os.environ, **allocator()}, stdout=asyncio.subprocess.PIPE,
     )  # fmt: skip
     said, _ = await process.communicate()
     assert process.returncode == 0, said

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import os
+import re
 import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -10,6 +11,7 @@ from pathlib import Path
 from aiohttp import ClientError, ClientSession, web
 from aiohttp.test_utils import TestServer, unused_port
 
+DOCKERFILE = Path(__file__).parents[2] / "ci/images/v6-node/Dockerfile"
 CONFIGURATION = """
 node: {{server_url: "http://127.0.0.1", port: {port}, api_path: /api, encryption: {{enabled: {encrypted}}}}}
 kubernetes:
@@ -72,9 +74,14 @@ class ProxyProcess(Measured):
         self.log = log
 
 
+def allocator() -> dict[str, str]:
+    """How memory is given back in the product's image: a process whose memory is judged does it likewise."""
+    return dict(re.findall(r"\b(MALLOC_\w+)=(\S+)", DOCKERFILE.read_text()))
+
+
 async def start_proxy(config: Path, *ports: int, log: int, **environment: str) -> asyncio.subprocess.Process:
     """Start the program; its standard output goes to `log`."""
-    variables = {**os.environ, "V6_NODE_CONFIG": str(config), **environment}
+    variables = {**os.environ, **allocator(), "V6_NODE_CONFIG": str(config), **environment}
     return await asyncio.create_subprocess_exec(
         sys.executable, "-c", _PROGRAM, *map(str, ports), env=variables, stdout=log
     )
