@@ -23,6 +23,7 @@ log = logging.getLogger(__name__)
 
 DIRECTLY = ServerAccess()
 MAX_BODY_BYTES = 2**30
+IDLE_SECONDS = 10.0  # of a connection to the server; aiohttp looks as often, so it may become twice as many
 MAX_HEADER_BYTES = 2**16  # the server repeats a list's query for each link of its pages, and a query may be 8 KiB
 CHUNK_BYTES = 2**18
 HELD_BYTES = 2**20  # of a translated answer: until then a fault in it is an answer of its own
@@ -93,7 +94,7 @@ class Forwarder:
         self._asking = asyncio.Semaphore(_ASKED_AT_ONCE)
 
     async def __aenter__(self) -> Self:
-        self._reading = _session(self._access, limit=0)
+        self._reading = _session(self._access, limit=0, keepalive_timeout=IDLE_SECONDS)
         # A request that must not be sent twice gets a connection of its own: one that was kept open may be closed by
         # the server at that very moment, and then nobody knows whether it has arrived.
         self._writing = _session(self._access, limit=0, force_close=True)

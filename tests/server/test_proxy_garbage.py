@@ -161,7 +161,7 @@ async def as_it_should_be(proxy: ProxyProcess, there: Known) -> None:
 
 
 async def let_go(proxy: ProxyProcess, descriptors: int) -> None:
-    """Idle connections to the server are kept for fifteen seconds."""
+    """Idle connections to the server are kept for ten to twenty seconds."""
     began = time.monotonic()
     while proxy.descriptors() > descriptors:
         assert time.monotonic() - began < 30, [proxy.descriptors(), descriptors]
