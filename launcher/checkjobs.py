@@ -87,7 +87,7 @@ class CheckJobs:
                     await asyncio.sleep(_LOOK_EVERY)
         except TimeoutError:
             why = waiting(job, pod, await self._cluster.warning_on(pod or job))
-            sentence = f"The diagnostics algorithm did not end within {patience:.0f} seconds."
+            sentence = f"The diagnostics algorithm (isolation.image) did not end within {patience:.0f} seconds."
             raise NotRunnable(f"{why.sentence} {sentence}" if why else sentence) from None
         end = outcome(job, pod)
         if end and end.failed:

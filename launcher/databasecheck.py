@@ -152,7 +152,10 @@ class DatabaseCheck:
 
     async def _note(self, found: Finding) -> None:
         self._found[found.label] = found
-        if found.trouble:
+        if not found.trouble:
+            fields = {"database": found.label, "columns": found.columns}
+            log.info("algorithms can read a database", extra={"fields": fields})
+        else:
             fields = {"database": found.label, "reason": found.trouble}
             log.warning("algorithms can't read a database", extra={"fields": fields})
         if found.columns is not None:

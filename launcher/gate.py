@@ -118,14 +118,15 @@ class Gate:
         """Check, open or shut the gate accordingly, and say so."""
         async with self._checking:
             start = time.monotonic()
+            log.info("checking the isolation")
             try:
                 self._checked_state = await self._fingerprint()
                 self.verdict = await self._check()
             except NotRunnable as error:
-                self.verdict = Verdict(False, str(error))
+                self.verdict = Verdict(False, str(error), unknown=True)
             except Exception as error:  # whatever it is: what is not known to be isolated is not
                 log.exception("the check of the isolation failed")
-                self.verdict = Verdict(False, f"The isolation can't be checked: {error!r}")
+                self.verdict = Verdict(False, f"The isolation can't be checked: {error!r}", unknown=True)
             self.checked_at = time.time()
             PASSED.set(self.verdict.passed)
             CHECKED.set(self.checked_at)
@@ -150,7 +151,8 @@ class Gate:
                 self._shut()
                 if verdict.breached:
                     self.on_breach()
-            log.error("the isolation does not hold", extra={"fields": {**fields, "reason": verdict.reason}})
+            found = "the isolation can't be checked" if verdict.unknown else "the isolation does not hold"
+            log.error(found, extra={"fields": {**fields, "reason": verdict.reason}})
             await self._forget()
         if self._told != (told := (verdict.passed, verdict.reason)):
             self._told = told

@@ -53,6 +53,8 @@ class Verdict:
     """Ways of which nothing is known, as the site has no target for them."""
     breached: bool = False
     """Whether an algorithm got out on a way that it must not."""
+    unknown: bool = False
+    """Whether the check could not be carried out, so that nothing was found."""
 
 
 def judge(asked: list[Row], rows: list[Row], accept: tuple[str, ...], unexpected: Sequence[str] = ()) -> Verdict:

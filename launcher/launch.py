@@ -148,9 +148,10 @@ class Launch:
         """Make the manifest of a made-up run that asks for every database, so that faults show at start.
 
         Raises:
-            TemplateError: the template can't be rendered.
+            TemplateError: the template can't be rendered, or one of the administrator's is used by nothing.
             InvariantError: it renders to something that is not allowed.
         """
+        self._templates.refuse_unused(layout.template for layout in LAYOUTS.values())
         databases = tuple(RequestedDatabase(database.label) for database in self._config.node.databases)
         self._render(self.context(replace(CHECK, databases=databases), (HostAlias("192.0.2.1", (PROXY_HOST,)),)))
 

@@ -14,7 +14,7 @@ from types import GeneratorType, TracebackType
 from typing import Any, NoReturn
 
 import jinja2
-from jinja2 import nodes
+from jinja2 import meta, nodes
 from jinja2.compiler import CodeGenerator, Frame
 from jinja2.environment import TemplateModule
 from jinja2.runtime import Context as JinjaContext
@@ -127,9 +127,10 @@ class JobTemplates:
     def __init__(self, shipped: Path, overrides: Path | None) -> None:
         """Look for templates in `overrides`, then in `shipped`; a name with `shipped/` before it always means ours."""
         own = jinja2.FileSystemLoader(shipped)
+        self._overrides = jinja2.FileSystemLoader(overrides) if overrides is not None else None
         loaders: list[jinja2.BaseLoader] = [jinja2.PrefixLoader({"shipped": own}), own]
-        if overrides is not None:
-            loaders.insert(1, jinja2.FileSystemLoader(overrides))
+        if self._overrides is not None:
+            loaders.insert(1, self._overrides)
         self._environment = _Environment(
             loader=jinja2.ChoiceLoader(loaders),
             undefined=jinja2.StrictUndefined,
@@ -150,6 +151,38 @@ class JobTemplates:
         loader = self._environment.loader
         assert loader is not None
         return {name: loader.get_source(self._environment, name)[0] for name in loader.list_templates()}
+
+    def refuse_unused(self, names: Iterable[str]) -> None:
+        """Look whether every template of the administrator's is reached from templates of these names.
+
+        Raises:
+            TemplateError: one is not, or can't be read; a wrong name would otherwise be ignored in silence.
+        """
+        entries = sorted(names)
+        found, left = set[str](), list(entries)
+        while left:
+            if (name := left.pop()) in found:
+                continue
+            found.add(name)
+            referred = self._referred(name)
+            if None in referred:  # a name that is only worked out when the template is rendered
+                return
+            left += [each for each in referred if each is not None]
+        mine = set(self._overrides.list_templates()) if self._overrides is not None else set()
+        for name in sorted(mine - found):
+            raise TemplateError(
+                f"jobs.templates: nothing uses {name!r}; a run's Job is made by {' or '.join(entries)}, and by what "
+                "that extends, includes or imports: correct the name, or leave the template out."
+            )
+
+    def _referred(self, name: str) -> list[str | None]:
+        try:
+            source, _, _ = self._environment.loader.get_source(self._environment, name)  # type: ignore[union-attr]
+            return list(meta.find_referenced_templates(self._environment.parse(source, name, name)))
+        except jinja2.TemplateNotFound:
+            return []  # whoever renders it is told
+        except jinja2.TemplateSyntaxError as error:
+            _explain(name, error)
 
     def render(self, name: str, context: Context) -> dict[str, Any]:
         """The manifest that template `name` makes of `context`.

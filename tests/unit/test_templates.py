@@ -218,3 +218,23 @@ def test_databases_of_one_claim_share_its_volume() -> None:
         "readOnly": True,
     }
     assert "subPath" not in mounts["/mnt/default.csv"]
+
+
+def test_a_template_that_nothing_uses_is_refused_by_name(tmp_path: Path) -> None:
+    (tmp_path / "job.yml.j2").write_text("{% extends 'shipped/job.yaml.j2' %}")
+    with pytest.raises(TemplateError, match=r"nothing uses 'job\.yml\.j2'; a run's Job is made by job\.yaml\.j2"):
+        JobTemplates(SHIPPED, tmp_path).refuse_unused(["job.yaml.j2"])
+
+
+@pytest.mark.parametrize("how", ["{% include 'more.j2' %}", "{% import 'more.j2' as more %}", "{% include pick %}"])
+def test_a_template_that_is_reached_or_may_be_is_none_of_them(tmp_path: Path, how: str) -> None:
+    (tmp_path / "job.yaml.j2").write_text("{% extends 'shipped/job.yaml.j2' %}{% block env %}" + how + "{% endblock %}")
+    (tmp_path / "more.j2").write_text("{% import 'gone.j2' as gone %}")
+    JobTemplates(SHIPPED, tmp_path).refuse_unused(["job.yaml.j2"])
+    JobTemplates(SHIPPED, None).refuse_unused(["job.yaml.j2"])
+
+
+def test_a_syntax_error_is_found_on_the_way(tmp_path: Path) -> None:
+    (tmp_path / "job.yaml.j2").write_text("{% extends 'shipped/job.yaml.j2' %}\n{% block %}")
+    with pytest.raises(TemplateError, match=r"job\.yaml\.j2, line 2"):
+        JobTemplates(SHIPPED, tmp_path).refuse_unused(["job.yaml.j2"])

@@ -4,7 +4,7 @@ prints one line for each fault; all faults are shown at once. No sentence repeat
 */}}
 
 {{- define "v6-node.validate" -}}
-{{- $rules := list "ownNamespace" "apiKey" "protocol" "server" "serverAccess" "encryption" "databases" "whitelist" "tunnels" "variables" "labels" "proxyBudget" "templateNames" "resources" "isolation" -}}
+{{- $rules := list "ownNamespace" "apiKey" "protocol" "server" "serverAccess" "policies" "encryption" "databases" "whitelist" "tunnels" "variables" "labels" "proxyBudget" "templateNames" "resources" "isolation" -}}
 {{- $lines := list -}}
 {{- range $rules -}}
 {{- with include (printf "v6-node.faults.%s" .) $ | trim }}{{ $lines = append $lines . }}{{ end -}}
@@ -114,6 +114,18 @@ node.algorithm_env: {{ $name | quote }} can't be a variable of an algorithm; use
 {{- with .Values.proxy -}}
 {{- if and .podDisruptionBudget.enabled (ge (int .podDisruptionBudget.minAvailable) (int .replicas)) }}
 proxy.podDisruptionBudget.minAvailable {{ int .podDisruptionBudget.minAvailable }} is not less than proxy.replicas {{ int .replicas }}, so no machine could be drained; raise proxy.replicas or lower it.
+{{- end -}}
+{{- end -}}
+{{- end }}
+
+{{/* The wildcard of other tools, which would keep the launcher from starting. */}}
+{{- define "v6-node.faults.policies" -}}
+{{- range $key := list "allowed_algorithms" "allowed_algorithm_stores" -}}
+{{- $entries := get $.Values.node.policies $key -}}
+{{- range ternary (list $entries) $entries (kindIs "string" $entries) -}}
+{{- if regexMatch "^[*+?]" . }}
+node.policies.{{ $key }}: {{ . | quote }} is no regular expression; write ^registry[.]example[.]org/trial/ for all below a path, or leave the list empty to allow all.
+{{- end -}}
 {{- end -}}
 {{- end -}}
 {{- end }}

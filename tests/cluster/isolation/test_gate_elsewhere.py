@@ -69,7 +69,7 @@ def _failures(node: Node) -> list[str]:
         said = node.launcher_events()
     except StageError:  # it has no log yet
         return []
-    return [each["reason"] for each in said if each["event"] == "the isolation does not hold"]
+    return [each["reason"] for each in said if each["event"].startswith("the isolation ") and each["level"] == "ERROR"]
 
 
 def test_a_fresh_node_passes_its_gate_soon_and_a_restarted_one_at_once(troupe: Troupe) -> None:
