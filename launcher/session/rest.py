@@ -73,10 +73,7 @@ class Rest:
                 return await self._login()
             except ServerUnavailable as error:
                 failures += 1
-                self._on_failure(
-                    f"The server at {self._api_url} does not serve this node ({error}); if this lasts, check "
-                    "node.server_url, node.port, node.api_path and network."
-                )
+                self._on_failure(f"The server at {self._api_url} does not serve this node ({error}); {_remedy(error)}.")
                 await asyncio.sleep(backoff(failures))
 
     async def _login(self) -> None:
@@ -215,6 +212,12 @@ class Rest:
             raise ServerUnavailable(
                 f"{method} {path} was answered with something that is no JSON: no vantage6 API is there"
             ) from error
+
+
+def _remedy(error: ServerUnavailable) -> str:
+    if isinstance(error.__cause__, aiohttp.ClientConnectorCertificateError):
+        return "if it is the right one, give the authority that signed its certificate in network.server.ca"
+    return "if this lasts, check node.server_url, node.port, node.api_path, network.server and network.httpProxy"
 
 
 async def _read(content: aiohttp.StreamReader, reading: Translation | None) -> bytes:
