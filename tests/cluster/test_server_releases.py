@@ -20,10 +20,12 @@ from tests.stage.waiting import wait_until
 from tests.unit.keys import key_file
 
 # The session is held with them in every way (tests/server). Here each is once behind all the rest of the node.
-KINDS = [Kind(OLDEST, "websocket", "encrypted"), Kind(MIDDLE, "polling", "plain")]
+KINDS = {Kind(OLDEST, "websocket", "encrypted"): [], Kind(MIDDLE, "polling", "plain"): [pytest.mark.slow]}
 
 
-@pytest.fixture(scope="module", params=[pytest.param(kind, id="-".join(kind)) for kind in KINDS])
+@pytest.fixture(
+    scope="module", params=[pytest.param(kind, id="-".join(kind), marks=marks) for kind, marks in KINDS.items()]
+)
 def kind(request: pytest.FixtureRequest) -> Kind:
     return Kind(*request.param)
 

@@ -97,6 +97,7 @@ def test_a_researcher_sees_the_columns_of_a_csv_file_that_the_launcher_never_mou
     assert [volume["name"] for volume in launcher["spec"]["volumes"] if volume["name"].startswith("database")] == []
 
 
+@pytest.mark.slow  # a minute of patience
 def test_a_database_that_no_algorithm_could_read_is_said_with_its_remedy(node: Node) -> None:
     def said() -> list[str]:
         events = [each for each in node.launcher_events() if "can't read a database" in each["event"]]
