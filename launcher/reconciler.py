@@ -46,6 +46,7 @@ class _Entry:
     vigil: Vigil | None = None
     keep_log: bool = False
     policy: str | None = None
+    noted: str | None = None
     job: Tree | None = None
     pod: Tree | None = None
 
@@ -124,11 +125,11 @@ class Reconciler:
         self._look_at(run.id for run in runs)
 
     def killed(self, run_ids: list[int] | None, reason: str = "") -> None:
-        """End these runs, or all (None); the reason is for the researcher."""
-        known = self._entries.keys()
-        for run_id in set(known) if run_ids is None else known & set(run_ids):
-            self._entries[run_id].killed = True
-            self._entries[run_id].killed_because = reason
+        """End these runs, or all that are known (None); the reason is for the researcher."""
+        for run_id in list(self._entries) if run_ids is None else run_ids:
+            # One that is not known yet may be in a list that is on its way.
+            entry = self._entries.setdefault(run_id, _Entry())
+            entry.killed, entry.killed_because = True, reason
             self._queue.add(run_id)
 
     def resume(self) -> None:
@@ -163,6 +164,8 @@ class Reconciler:
     async def _step(self, run_id: int, entry: _Entry) -> bool:
         """Do the next step for a run; returns whether there may be one after it already."""
         job = self._job_state(run_id, entry)
+        if job not in {JobState.NONE, JobState.FOREIGN} and entry.run:
+            self._note_launched(entry.run, entry)
         step = decide(
             entry.server,
             job,
@@ -202,6 +205,17 @@ class Reconciler:
             return JobState.FOREIGN
         return job_state(job, self._cluster.pod(run_id))
 
+    def _note_launched(self, run: Run, entry: _Entry) -> None:
+        """Note that the run has a Job, whoever created it: the answer to its creation may have been lost."""
+        job = self._cluster.job(run.id)
+        if job is None or job["metadata"]["uid"] == entry.noted:
+            return
+        try:
+            self._files.note_launched(run, job["metadata"]["uid"])
+            entry.noted = job["metadata"]["uid"]
+        except OSError as error:  # the run goes on without
+            log.warning("a Job can't be noted", extra={"fields": {"run": run.id, "reason": str(error)}})
+
     async def _ask_server(self, run_id: int, entry: _Entry) -> None:
         run = await self._session.find(run_id)
         if entry.server is ServerState.UNKNOWN:
@@ -209,6 +223,9 @@ class Reconciler:
             entry.run = run or entry.run
 
     async def _start(self, run: Run, entry: _Entry) -> bool:
+        # Where an attempt was begun before, its answer may have been lost: files are not prepared under an algorithm.
+        if self._files.directory(run).is_dir() and await self._cluster.read_job(run.name) is not None:
+            return True
         try:
             content = await self._session.take(run)
         except InputUnreadable as error:
@@ -223,8 +240,8 @@ class Reconciler:
             manifest = await self._launch.manifest(run, approved)
             further = self._launch.further_files(run, content)
             await asyncio.to_thread(self._files.prepare, run, content, token, further)
-            if not self._may_start():  # any more: all this took a while
-                return False
+            if entry.killed or not self._may_start():  # any more: all this took a while
+                return entry.killed
             job = await self._cluster.create_job(manifest)
         except NotApproved as refusal:
             entry.policy, end = refusal.rule, refusal.outcome
@@ -237,7 +254,6 @@ class Reconciler:
     async def _launched(self, run: Run, job: Tree | None) -> bool:
         if job is None:  # there is one: have another look at it
             return await self._cluster.read_job(run.name) is not None
-        self._files.note_launched(run, job["metadata"]["uid"])
         log.info("started", extra={"fields": {"run": run.id, "task": run.task_id, "image": run.image}})
         return True
 

@@ -82,13 +82,16 @@ class TaskFiles:
         os.utime(tmp)
         if run.output_directory:
             make_directory(self._root / run.output_directory)
-        self._record(run, job_uid=None)
+        record = {**self._owner, "run_id": run.id, "assigned_at": run.assigned_at, "job_uid": None}
+        self._write_record(run, record)
         for name, text in {**further, "input": content, "token": token.encode(), "output": b""}.items():
             _write(data / name, text)
 
     def note_launched(self, run: Run, job_uid: str) -> None:
         """Record that the run's Job exists: from now on the run is never started again."""
-        self._record(run, job_uid)
+        record = _read_record(self.directory(run))
+        if record is not None and record.get("job_uid") is None:
+            self._write_record(run, {**record, "job_uid": job_uid})
 
     def note_killed(self, run: Run, reason: str) -> None:
         """Record that the run's Job is deleted because the run was killed, and why."""
@@ -99,10 +102,6 @@ class TaskFiles:
     def killed(self, run: Run) -> str | None:
         """Why the run was killed; None if it was not."""
         return (_read_record(self.directory(run)) or {}).get("killed")
-
-    def _record(self, run: Run, job_uid: str | None) -> None:
-        record = {**self._owner, "run_id": run.id, "assigned_at": run.assigned_at, "job_uid": job_uid}
-        self._write_record(run, record)
 
     def _write_record(self, run: Run, record: dict[str, Any]) -> None:
         replace_file(self.directory(run) / _RECORD, json.dumps(record).encode())
