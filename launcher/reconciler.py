@@ -206,13 +206,16 @@ class Reconciler:
         return job_state(job, self._cluster.pod(run_id))
 
     def _note_launched(self, run: Run, entry: _Entry) -> None:
-        """Note that the run has a Job, whoever created it: the answer to its creation may have been lost."""
+        """Note that the run has a Job, whoever created it: its answer may be lost; and learn of an earlier kill."""
         job = self._cluster.job(run.id)
         if job is None or job["metadata"]["uid"] == entry.noted:
             return
         try:
             self._files.note_launched(run, job["metadata"]["uid"])
             entry.noted = job["metadata"]["uid"]
+            # By an earlier launcher, which ended before the Job did.
+            if not entry.killed and (reason := self._files.killed(run)) is not None:
+                entry.killed, entry.killed_because = True, reason
         except OSError as error:  # the run goes on without
             log.warning("a Job can't be noted", extra={"fields": {"run": run.id, "reason": str(error)}})
 

@@ -210,6 +210,8 @@ class World:
         self.expect(not others, f"run {run.id} was delivered with the log of {others}")
         if record.closed:
             return
+        killed = self.files.killed(run) is not None
+        self.expect(not killed or end.status is RunStatus.KILLED, f"the kill of run {run.id} was forgotten")
         record.closed, record.delivered = True, (end.status, result)
         true = self.true_ends[run.id]
         self.expect(record.delivered in true, f"run {run.id} was delivered as {end} {result!r}; true are {true}")

@@ -9,10 +9,11 @@ from launcher.config import Jobs
 from launcher.kubeapi import ClusterUnavailable
 from launcher.runs import RunStatus
 from launcher.session import ServerRefusal, ServerUnavailable
+from launcher.taskfiles import TaskFiles
 from launcher.waiting import Trouble
 from tests.unit.kubelet import SECOND
 from tests.unit.test_reconciler import FakeCluster, FakeSession, World, a_pod, done, left, live, start
-from tests.unit.test_taskfiles import RUN
+from tests.unit.test_taskfiles import IDENTITY, RUN
 
 
 @pytest.fixture
@@ -180,6 +181,24 @@ async def test_a_launcher_started_anew_knows_that_a_run_was_killed(world, monkey
     start(world)
     await until(lambda: world.deliveries)
     assert world.deliveries == [(7, RunStatus.KILLED, b"", "hello\nThe site says so.")]
+
+
+async def test_a_launcher_started_anew_completes_a_kill(world, monkeypatch):
+    async def down(self, job):
+        raise ClusterUnavailable("down")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(FakeCluster, "delete_job", down)
+        await running(world)
+        world.reconciler.killed([7], "The site says so.")
+        await until(lambda: TaskFiles(world.folder, IDENTITY).killed(RUN))
+        world.incarnation += 1
+        await world.reconciler.close(0)
+    start(world)
+    await until(lambda: world.deliveries)
+    assert world.deliveries == [(7, RunStatus.KILLED, b"", "hello\nThe site says so.")]
+    await live(world)
+    assert done(world)
 
 
 @pytest.mark.contract("§5 container token refused")
