@@ -226,8 +226,7 @@ class Reconciler:
             entry.run = run or entry.run
 
     async def _start(self, run: Run, entry: _Entry) -> bool:
-        # Where an attempt was begun before, its answer may have been lost: files are not prepared under an algorithm.
-        if self._files.directory(run).is_dir() and await self._cluster.read_job(run.name) is not None:
+        if await self._unseen_job(run):
             return True
         try:
             content = await self._session.take(run)
@@ -301,14 +300,23 @@ class Reconciler:
             return await self._deliver(run, entry, await self._delivery.collect(run, end, job, pod))
 
     async def _report_vanished(self, run: Run, entry: _Entry) -> bool:
-        # The watch may lag behind: only the API server itself can say that there is no Job.
-        if await self._cluster.read_job(run.name) is not None:
+        if await self._unseen_job(run):
             return True
         killed = self._files.killed(run)
         end = Outcome(RunStatus.UNKNOWN_ERROR, VANISHED) if killed is None else Outcome(RunStatus.KILLED, killed)
         return await self._deliver(run, entry, Parcel(end, kept=await self._logs.collect(run, None)))
 
+    async def _unseen_job(self, run: Run) -> bool:
+        """Whether a run that was prepared has a Job that is not known yet; if so, from now on it is.
+
+        An answer may have been lost and the watch may lag: only the API server itself can say that there is none.
+        """
+        unknown = self._cluster.job(run.id) is None and self._files.directory(run).is_dir()
+        return unknown and await self._cluster.read_job(run.name) is not None
+
     async def _report_killed(self, run: Run, entry: _Entry) -> bool:
+        if await self._unseen_job(run):
+            return True
         pod = self._cluster.pod(run.id)
         kept = await self._logs.collect(run, pod["metadata"]["name"] if pod else None, patience=0)
         return await self._deliver(run, entry, Parcel(Outcome(RunStatus.KILLED, entry.killed_because), kept=kept))

@@ -7,7 +7,7 @@ from typing import Any
 from launcher.kubeapi import ApiRefusal, ClusterUnavailable, Tree
 from launcher.mirror import RUN_ID
 from tests.unit.kubelet import SECOND, Kubelet
-from tests.unit.model_process import Process
+from tests.unit.model_process import Clock, Process
 
 _DOWN = ClusterUnavailable("the API server is away")
 _WATCH_SECONDS = 300.0
@@ -20,15 +20,20 @@ def _refuse() -> ApiRefusal:
 class Kubernetes:
     """What there is, and what happened to it, in the order in which it happened."""
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Clock) -> None:
+        self.clock = clock
         self.jobs: dict[int, Tree] = {}
         self.pods: dict[int, Tree] = {}
         self.history: list[tuple[str, str, str]] = []  # kind, type of event, object
         self.made = 0
-        self.away = False
+        self.away_until = 0.0
         self.held: dict[str, float] = {}  # kind: until when its watch is silent
         self.broken: dict[str, str] = {}  # kind: how its watch ends
         self.told: Callable[[], None] = lambda: None
+
+    @property
+    def away(self) -> bool:
+        return self.clock.now < self.away_until
 
     def note(self, kind: str, what: str, tree: Tree) -> None:
         self.history.append((kind, what, json.dumps(tree)))

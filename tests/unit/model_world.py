@@ -43,9 +43,9 @@ class World:
         self.folder = folder
         self.files = TaskFiles(folder, IDENTITY)
         self.clock = Clock()
-        self.kubernetes = Kubernetes()
+        self.kubernetes = Kubernetes(self.clock)
         self.server: dict[int, Record] = {}
-        self.server_away = False
+        self.server_away_until = 0.0
         self.gate_open = True
         self.planned: dict[str, list[Fate]] = defaultdict(list)
         self.true_ends: dict[int, set[tuple[RunStatus, bytes]]] = defaultdict(set)
@@ -74,7 +74,8 @@ class World:
         self.clock.now = self.clock.until
         self._known_jobs |= self.process.known_jobs()
         for run_id in self.kubernetes.jobs:
-            self.expect(self.is_foreign(run_id) or self.files.exist(run_id), f"run {run_id} has a Job, but no files")
+            lost = not self.is_foreign(run_id) and not self.files.exist(run_id)
+            self.expect(not lost or self.server[run_id].closed, f"run {run_id} has a Job, but no files")
 
     def restart(self) -> None:
         self._graveyard.append(self.process)
@@ -85,8 +86,13 @@ class World:
         for process in (*self._graveyard, self.process):
             process.bury()
 
+    @property
+    def server_away(self) -> bool:
+        return self.clock.now < self.server_away_until
+
     def fate(self, name: str) -> Fate:
-        if (name in SERVER_CALLS and self.server_away) or (name in CLUSTER_CALLS and self.kubernetes.away):
+        away = {**dict.fromkeys(SERVER_CALLS, self.server_away), **dict.fromkeys(CLUSTER_CALLS, self.kubernetes.away)}
+        if away.get(name):
             return Fate.UNDONE
         return self.planned[name].pop(0) if self.planned[name] else Fate.DONE
 
@@ -229,7 +235,7 @@ class World:
 
     def heal(self) -> None:
         self.planned.clear()
-        self.server_away = self.kubernetes.away = False
+        self.server_away_until = self.kubernetes.away_until = 0.0
         self.kubernetes.held.clear()
         for run_id in self.server:
             if self.is_foreign(run_id):
