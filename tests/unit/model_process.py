@@ -17,6 +17,7 @@ class Fate(Enum):
     DONE = auto()
     UNDONE = auto()  # it fails, and nothing has happened
     LOST = auto()  # it fails, but it has happened
+    CUT = auto()  # the same, and whoever was called is away for some time
     REFUSED = auto()
     SLOW = auto()  # it happens after a while
     SLOW_ANSWER = auto()  # it happens at once, the answer takes a while
@@ -153,7 +154,7 @@ class Process:
         answer = effect()
         if fate is Fate.LAST_DONE:
             await self._die()
-        if fate is Fate.LOST:
+        if fate in {Fate.LOST, Fate.CUT}:
             raise unavailable
         if fate is Fate.SLOW_ANSWER:
             await asyncio.sleep(A_WHILE)

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 SERVER_CALLS = ("open", "find", "take", "token", "active", "deliver")
 CLUSTER_CALLS = ("list", "read", "create", "delete", "log")
+_AWAY = 70.0  # seconds
 
 
 @dataclass
@@ -94,7 +95,12 @@ class World:
         away = {**dict.fromkeys(SERVER_CALLS, self.server_away), **dict.fromkeys(CLUSTER_CALLS, self.kubernetes.away)}
         if away.get(name):
             return Fate.UNDONE
-        return self.planned[name].pop(0) if self.planned[name] else Fate.DONE
+        fate = self.planned[name].pop(0) if self.planned[name] else Fate.DONE
+        if fate is Fate.CUT and name in SERVER_CALLS:
+            self.server_away_until = self.clock.now + _AWAY
+        elif fate is Fate.CUT:
+            self.kubernetes.away_until = self.clock.now + _AWAY
+        return fate
 
     # What the launcher does to the cluster
 
@@ -109,7 +115,7 @@ class World:
         self._jobs_made[run_id].append(job["metadata"]["uid"])
 
     def refused(self, run_id: int) -> None:
-        if run_id not in self.kubernetes.jobs:
+        if run_id not in self.kubernetes.jobs or self.is_foreign(run_id):
             self.true_ends[run_id].add((RunStatus.START_FAILED, b""))
 
     def deleting(self, run_id: int) -> None:

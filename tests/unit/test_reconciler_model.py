@@ -26,7 +26,7 @@ LAGS = st.sampled_from([700.0, 4.0, 70.0, 0.6])
 # What changes something, and what happens though nobody learns of it, comes more often.
 OFTEN = [*3 * ["create", "deliver", "delete"], *2 * ["open", "take", "approve", "token"]]
 CALLS = st.sampled_from([*OFTEN, *SERVER_CALLS, *CLUSTER_CALLS, "thread"])
-MOSTLY = [*3 * [Fate.LOST, Fate.SLOW, Fate.LAST_DONE, Fate.SLOW_ANSWER], *Fate]
+MOSTLY = [*3 * [Fate.CUT, Fate.LOST, Fate.SLOW, Fate.LAST_DONE, Fate.SLOW_ANSWER], *Fate]
 FATES = st.lists(st.sampled_from(MOSTLY), min_size=1, max_size=3)
 KINDS = st.sampled_from([*3 * ["usual"], "forbidden", "unreadable", "too large"])
 WATCHES = st.sampled_from([("jobs", "pods"), ("jobs",), ("pods",)])
@@ -70,9 +70,7 @@ class Site(RuleBasedStateMachine):
             self.a_task_is_sent("usual", heard=True)
 
     @precondition(lambda self: len(self.world.server) < 4)
-    @rule(
-        kind=st.sampled_from(["usual", "usual", "usual", "forbidden", "unreadable", "too large"]), heard=st.booleans()
-    )
+    @rule(kind=KINDS, heard=st.booleans())
     def a_task_is_sent(self, kind, heard):
         run_id = self.world.add_task(kind)
         if heard:
@@ -228,7 +226,7 @@ def test_whatever_happens_each_run_ends_as_it_did_and_nothing_is_left():
         run_state_machine_as_test(
             Site,
             settings=settings(
-                max_examples=400, stateful_step_count=30, deadline=None, suppress_health_check=list(HealthCheck)
+                max_examples=500, stateful_step_count=30, deadline=None, suppress_health_check=list(HealthCheck)
             ),
         )
     finally:
