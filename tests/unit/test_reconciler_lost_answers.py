@@ -120,3 +120,17 @@ async def test_killed_while_it_is_prepared_a_run_never_runs(world, monkeypatch):
     assert not world.executions
     assert [status for _, status, *_ in world.deliveries] == [RunStatus.KILLED]
     assert done(world)
+
+
+async def test_killed_before_it_was_seen_it_is_deleted(world, unanswered, monkeypatch):
+    create = FakeCluster.create_job
+
+    async def killed_meanwhile(self, manifest):
+        world.reconciler.killed([7])
+        return await create(self, manifest)
+
+    monkeypatch.setattr(FakeCluster, "create_job", killed_meanwhile)
+    start(world)
+    await live(world)
+    assert [status for _, status, *_ in world.deliveries] == [RunStatus.KILLED]
+    assert done(world)
