@@ -1,8 +1,9 @@
-"""The command line of the node: `run` is what the launcher's pod executes."""
+"""The command line of the node: `run` is what the launcher's pod executes, `translate` what comes before installing."""
 
 import asyncio
 import logging
 import os
+import re
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -18,8 +19,12 @@ from launcher.isolationreport import NoAnswer, ask, show
 from launcher.node import run_node
 from launcher.session import LoginRefused
 from launcher.templates import TemplateError
+from launcher.translate import command
+from launcher.translate.findings import Site
 
 log = logging.getLogger("launcher")
+
+NAME = re.compile(r"[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?", re.ASCII)
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 
@@ -81,6 +86,28 @@ def check_isolation(
     # Not as wide as a terminal that isn't there: a line in a pod's log is not wrapped.
     show(report, Console(width=120, emoji=False))
     raise typer.Exit(0 if report["passed"] else 1)
+
+
+@app.command()
+def translate(
+    file: Annotated[Path, typer.Argument(help="A vantage6 4.x node configuration file.")],
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="Where the chart's values go, instead of standard output.")
+    ] = None,
+    secrets: Annotated[
+        Path | None, typer.Option(help="Where Secret manifests go, so that the values have no secrets in them.")
+    ] = None,
+    namespace: Annotated[str, typer.Option(help="Namespace of the node, and so of its Secrets.")] = "v6-node",
+    node_name: Annotated[
+        str | None, typer.Option(help="The cluster's machine that has the files of databases.")
+    ] = None,
+) -> None:
+    """Turn a vantage6 configuration file into values of the chart; exit with 1 where something has to be filled in."""
+    for option, name in {"--namespace": namespace, "--node-name": node_name}.items():
+        if name is not None and not NAME.fullmatch(name):
+            sentence = f"{name!r} is no name in Kubernetes; use small letters, digits and dashes"
+            raise typer.BadParameter(sentence, param_hint=option)
+    raise typer.Exit(command.run(file, output, secrets, Site(node_name, namespace, secrets is not None)))
 
 
 def _sentences(error: BaseException) -> list[str]:

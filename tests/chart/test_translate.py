@@ -1,0 +1,75 @@
+"""Translated configuration files against the chart: its schema, its refusals, and what the launcher reads."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+
+from launcher.config import ConfigError, NodeConfig
+from tests.chart.rendering import CHART, case, complaints, merged, named, render, template
+from tests.unit.configurations import NAMES, expected, translated
+
+SCHEMA = json.loads((CHART / "values.schema.json").read_text())
+DEFAULTS = case(CHART / "values.yaml")
+# What the chart keeps from the launcher, as other pods or Secrets have it.
+ELSEWHERE = {"api_key", "whitelist", "ssh-tunnels", "docker_registries"}
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_schema_takes_the_values(name: str, tmp_path: Path):
+    _, values, _ = translated(name, tmp_path)
+    jsonschema.validate(merged(DEFAULTS, values), SCHEMA)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_chart_refuses_nothing_but_what_is_to_be_filled_in(name: str, tmp_path: Path, helm: str):
+    code, values, _ = translated(name, tmp_path)
+    done = template(helm, values)
+    refused = sorted({complaint.split()[0].rstrip(":") for complaint in complaints(done.stderr)})
+    assert refused == expected(name).get("refused", []), done.stderr
+    assert done.returncode == bool(refused)
+    assert code or not refused
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if not expected(name).get("refused")])
+def test_the_launcher_reads_what_the_file_said(name: str, tmp_path: Path):
+    _, values, _ = translated(name, tmp_path)
+    file = tmp_path / "rendered.yaml"
+    file.write_text(named(render(values), "ConfigMap", "v6-node-config")["data"]["node.yaml"])
+    if expected(name).get("launcher refuses"):
+        with pytest.raises(ConfigError, match=expected(name)["launcher refuses"]):
+            NodeConfig.load(file)
+        return
+    read = NodeConfig.load(file).node.model_dump(mode="json")
+    for key in values["node"].keys() - ELSEWHERE:
+        said = _said(key, values["node"][key])
+        assert _read(read[key], said) == said
+
+
+def _said(key: str, value: Any) -> Any:
+    """A value of the chart as the launcher has it: without what is in Secrets, and with numbers of senders as text."""
+    if key == "databases":
+        return [{name: text for name, text in one.items() if name in _kept(one["type"])} for one in value]
+    if key == "policies":
+        return {name: _as_texts(given) for name, given in value.items()}
+    return {"enabled": value["enabled"]} if key == "encryption" else value
+
+
+def _kept(kind: str) -> set[str]:
+    of_files = set() if kind in {"sql", "omop", "sparql", "other"} else {"uri", "nodeName"}
+    return {"label", "type", "mount_mode"} | of_files
+
+
+def _as_texts(given: Any) -> Any:
+    return [str(entry) for entry in given] if isinstance(given, list) else given
+
+
+def _read(read: Any, said: Any) -> Any:
+    """What the launcher has, as far as something was said of it."""
+    if isinstance(said, dict):
+        return {name: _read(read.get(name), below) for name, below in said.items()}
+    if isinstance(said, list) and isinstance(read, list) and len(said) == len(read):
+        return [_read(one, below) for one, below in zip(read, said, strict=True)]
+    return read
