@@ -28,10 +28,10 @@ def one_line(text: str) -> str:
 
 
 def shown(value: object) -> str:
-    """A value that is no secret, for a person; name, password and query of an address are not shown."""
+    """A value that is no secret, for a person; name, password and parameters of an address are not shown."""
     if not isinstance(value, str):
         return "" if isinstance(value, (Mapping, list)) else one_line(str(value))[:LONGEST]
-    text = re.sub(r"//[^/\s]*@", "//…@", value.partition("?")[0])
+    text = re.sub(r"//[^/\s]*@", "//…@", re.split("[?;=]", value)[0])
     return f'"{one_line(text)[:LONGEST]}"'
 
 

@@ -42,7 +42,7 @@ def _images(name: str, value: object, work: Work) -> list[str]:
     for index, entry in enumerate(entries):
         fault = "it is no text; nothing may run until you correct it" if entry == NOTHING else _fault(name, entry)
         if fault:
-            work.fill_in(f"policies.{name}[{index}]", fault, (*PLACE, name), entry)
+            work.fill_in(_key(name, index, value), fault, (*PLACE, name), entry)
     return entries
 
 
@@ -61,8 +61,12 @@ def _senders(name: str, value: object, work: Work) -> list[int | str]:
     entries: list[int | str] = [entry for entry in given if _is_sender(name, entry)]
     for index in _positions(given, name):
         what = "a user is given by number" if name == "allowed_users" else "an organization is given by number or name"
-        work.fill_in(f"policies.{name}[{index}]", f"{what}; add what was meant", (*PLACE, name), given[index])
+        work.fill_in(_key(name, index, value), f"{what}; add what was meant", (*PLACE, name), given[index])
     return entries or [NOBODY]
+
+
+def _key(name: str, index: int, value: object) -> str:
+    return f"policies.{name}[{index}]" if isinstance(value, list) else f"policies.{name}"
 
 
 def _positions(given: list[Any], name: str) -> Iterable[int]:

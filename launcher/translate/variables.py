@@ -3,12 +3,11 @@
 import re
 from collections.abc import Mapping
 from typing import Any
-from urllib.parse import urlsplit
 
 from launcher.config import VARIABLE
 from launcher.translate.findings import Place, Work, text_of
 from launcher.translate.keys import REFUSED
-from launcher.translate.reach import is_this_machine
+from launcher.translate.reach import destinations, is_host, is_this_machine
 
 EXTRA = "node_extra_env"
 _CHARTS_OWN = re.compile(r"V6_NODE_.*|POD_NAME|POD_IPS|HOST_IPS")
@@ -104,7 +103,8 @@ def _address(key: str, given: str, work: Work) -> dict[str, str]:
     scheme, _, rest = whole.partition("://")
     login, _, host = rest.rpartition("@")
     url = f"{scheme}://{host}"
-    if not _PROXY_URL.fullmatch(url) or is_this_machine(_host(url)):
+    known = [name for name, port in destinations(url) if port and is_host(name) and not is_this_machine(name)]
+    if not known or not _PROXY_URL.fullmatch(url):
         sentence = "it is no address of an HTTP proxy that pods reach; write it like http://proxy.example.org:3128"
         work.fill_in(key, sentence, place)
         return {}
@@ -121,7 +121,3 @@ def _address(key: str, given: str, work: Work) -> dict[str, str]:
         sentence = f"name and password belong into a Secret; make it with `{command}`, or translate with --secrets"
         work.fill_in(key, sentence, ("network", "httpProxy", "existingSecret"), url)
     return {"url": url, "existingSecret": PROXY_SECRET}
-
-
-def _host(url: str) -> str:
-    return urlsplit(url).hostname or ""

@@ -6,10 +6,15 @@ from typing import Any
 
 import jsonschema
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from launcher.config import ConfigError, NodeConfig
+from launcher.translate.findings import Done, Site
+from launcher.translate.node import translate
 from tests.chart.rendering import CHART, case, complaints, merged, named, render, template
 from tests.unit.configurations import NAMES, expected, translated
+from tests.unit.node_files import files
 
 SCHEMA = json.loads((CHART / "values.schema.json").read_text())
 DEFAULTS = case(CHART / "values.yaml")
@@ -46,6 +51,22 @@ def test_the_launcher_reads_what_the_file_said(name: str, tmp_path: Path):
     for key in values["node"].keys() - ELSEWHERE:
         said = _said(key, values["node"][key])
         assert _read(read[key], said) == said
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(files, st.booleans())
+def test_whatever_the_chart_refuses_was_to_be_filled_in(source: Any, secrets: bool):
+    made = translate(source, Site("worker-1", secrets=secrets))
+    todo = {
+        finding.keys[0].partition("[")[0].partition(".")[0] for finding in made.findings if finding.done is Done.FILL_IN
+    }
+    done = template("helm", made.values)
+    refused = complaints(done.stderr)
+    assert done.returncode == bool(refused), done.stderr
+    for complaint in refused:
+        section, _, key = complaint.split()[0].partition(".")
+        root = key.partition("[")[0].partition(".")[0].rstrip(":")
+        assert (root if section == "node" else "node_extra_env") in todo, complaint
 
 
 def _said(key: str, value: Any) -> Any:
