@@ -10,14 +10,17 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from launcher.config import ConfigError, NodeConfig
+from launcher.translate.document import values_text
 from launcher.translate.findings import Done, Site
 from launcher.translate.node import translate
-from tests.chart.rendering import CHART, case, complaints, merged, named, render, template
+from tests.chart.rendering import CHART, NAMESPACE, case, complaints, merged, named, render, run_helm, template
 from tests.unit.configurations import NAMES, expected, translated
-from tests.unit.node_files import files
+from tests.unit.node_files import UUID, files
 
 SCHEMA = json.loads((CHART / "values.schema.json").read_text())
 DEFAULTS = case(CHART / "values.yaml")
+# What would nearly always be missing from files of chance, so that nothing is ever rendered.
+GIVEN = {"api_key": UUID, "server_url": "https://server.example"}
 # What the chart keeps from the launcher, as other pods or Secrets have it.
 ELSEWHERE = {"api_key", "whitelist", "ssh-tunnels", "docker_registries"}
 
@@ -56,11 +59,12 @@ def test_the_launcher_reads_what_the_file_said(name: str, tmp_path: Path):
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(files, st.booleans())
 def test_whatever_the_chart_refuses_was_to_be_filled_in(source: Any, secrets: bool):
-    made = translate(source, Site("worker-1", secrets=secrets))
+    made = translate(source | GIVEN, Site("worker-1", secrets=secrets))
     todo = {
         finding.keys[0].partition("[")[0].partition(".")[0] for finding in made.findings if finding.done is Done.FILL_IN
     }
-    done = template("helm", made.values)
+    text = values_text(made.values, made.findings, "")
+    done = run_helm("helm", "template", "node", str(CHART), "-n", NAMESPACE, "-f", "-", values=text)
     refused = complaints(done.stderr)
     assert done.returncode == bool(refused), done.stderr
     for complaint in refused:
