@@ -1,6 +1,7 @@
 """Translated configuration files against the chart: its schema, its refusals, and what the launcher reads."""
 
 import json
+from base64 import b64decode
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from launcher.config import ConfigError, NodeConfig
 from launcher.translate.document import values_text
 from launcher.translate.findings import Done, Site
 from launcher.translate.node import translate
-from tests.chart.rendering import CHART, NAMESPACE, case, complaints, merged, named, render, run_helm, template
+from tests.chart.rendering import CHART, NAMESPACE, case, complaints, merged, named, pods, render, run_helm, template
 from tests.unit.configurations import NAMES, expected, translated
 from tests.unit.node_files import UUID, files
 
@@ -54,6 +55,29 @@ def test_the_launcher_reads_what_the_file_said(name: str, tmp_path: Path):
     for key in values["node"].keys() - ELSEWHERE:
         said = _said(key, values["node"][key])
         assert _read(read[key], said) == said
+
+
+def test_what_the_launcher_does_not_read_is_in_its_own_place(tmp_path: Path):
+    made = {}
+    for name in ("whitelist", "tunnel", "registries-inline"):
+        (tmp_path / name).mkdir()
+        made[name] = render(translated(name, tmp_path / name)[1])
+    squid = "\n".join(named(made["whitelist"], "ConfigMap", "v6-node-egress")["data"].values()).splitlines()
+    assert "acl domains dstdomain -n .example.org github.com" in squid
+    assert "acl addresses dst -n 192.0.2.40 192.0.2.30 198.51.100.0/24 2001:db8::/32" in squid
+    assert "acl ports port 443 8443" in squid
+    tunnel = pods(made["tunnel"])["tunnel"]["spec"]
+    assert tunnel["containers"][0]["args"][-8:] == [
+        *("-p", "2222", "-L", "*:8000:127.0.0.1:5432", "-l", "node", "--", "bastion.north.example.org")
+    ]
+    assert "tunnel-key-north-tunnel" in json.dumps(tunnel["volumes"])
+    logins = json.loads(
+        b64decode(named(made["registries-inline"], "Secret", "v6-node-registries")["data"][".dockerconfigjson"])
+    )
+    passwords = {registry: login["password"] for registry, login in logins["auths"].items()}
+    assert passwords == {"registry.north.example.org": "Geheim1", "ghcr.io": "ghp_0000"}
+    key = named(made["registries-inline"], "Secret", "v6-node-secrets")["data"]["api_key"]
+    assert b64decode(key).decode() == "11111111-2222-4333-8444-555555555555"
 
 
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
