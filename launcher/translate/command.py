@@ -2,6 +2,7 @@
 
 import os
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 from launcher.translate.document import secrets_text, values_text
@@ -37,24 +38,14 @@ def run(file: Path, output: Path | None, secrets: Path | None, site: Site) -> in
     """
     try:
         source, part = read(file)
-        _refuse_existing(output, secrets)
         if site.secrets:
-            site = Site(site.node_name, site.namespace, True, named_files(source, file.parent))
+            site = replace(site, files=named_files(source, file.parent))
         made = translate(source, site)
         _write(made, file, output, secrets, site)
     except Unreadable as error:
         print(error, file=sys.stderr)
         return UNREADABLE
     return _report(made, file, part, site)
-
-
-def _refuse_existing(*paths: Path | None) -> None:
-    for path in paths:
-        if path and (path.exists() or path.is_symlink()):
-            raise Unreadable(f"{path} is there already; move it away, or give another name.")
-    given = [path.absolute() for path in paths if path]
-    if len(set(given)) < len(given):
-        raise Unreadable(f"{given[0]} can't hold both values and Secrets; give two names.")
 
 
 def _write(made: Translation, file: Path, output: Path | None, secrets: Path | None, site: Site) -> None:
@@ -81,11 +72,11 @@ def _write(made: Translation, file: Path, output: Path | None, secrets: Path | N
         for path in written:
             path.unlink(missing_ok=True)
         place = error.filename or "standard output"
-        raise Unreadable(f"{place} can't be written ({error.strerror}); nothing was, give another place.") from error
+        raise Unreadable(f"{place} can't be written ({error.strerror}), so nothing was; give another place.") from error
 
 
 def _create(path: Path, text: str, written: list[Path]) -> None:
-    """Write a new file that nobody else may read: there may be secrets in it."""
+    """Write a new file, never one that is there, which nobody else may read: there may be secrets in it."""
     with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
         written.append(path)
         file.write(text)

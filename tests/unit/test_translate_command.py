@@ -56,7 +56,7 @@ def test_nothing_is_overwritten_and_nothing_half_done_stays(tmp_path: Path, ther
     file = written(tmp_path)
     done = run(file, "-o", tmp_path / "values.yaml", "--secrets", tmp_path / "secrets.yaml")
     assert done.exit_code == 2
-    assert f"{tmp_path / there} is there already" in done.stderr
+    assert f"{tmp_path / there} can't be written (File exists), so nothing was" in done.stderr
     assert (tmp_path / there).read_text() == "mine"
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted(["node.yaml", there])
 
@@ -71,7 +71,8 @@ def test_where_values_can_not_be_written_no_secrets_stay(tmp_path: Path):
 def test_one_file_can_not_be_both(tmp_path: Path):
     done = run(written(tmp_path), "-o", tmp_path / "one.yaml", "--secrets", tmp_path / "one.yaml")
     assert done.exit_code == 2
-    assert "two names" in done.stderr
+    assert "File exists" in done.stderr
+    assert not (tmp_path / "one.yaml").exists()
 
 
 @pytest.mark.parametrize(("option", "name"), [("--namespace", "North"), ("--node-name", "a b")])
