@@ -50,6 +50,7 @@ class Launcher(Process):
             created=self.world.created,
             refused=self.world.refused,
             deleting=self.world.deleting,
+            ending=self.world.ending,
         )
         session = FakeSession(self)
         cluster = self.cluster = Cluster(api, "x")  # type: ignore[arg-type]
