@@ -13,7 +13,7 @@ from ci import images as image_builder
 from ci.cluster import Cluster
 from ci.images import Image
 from tests.cluster import figures, versions
-from tests.cluster.servers import free_port, names, outside, postgres, there
+from tests.cluster.servers import free_port, names, outside, postgres, registry, there
 from tests.cluster.troupe import Troupe
 from tests.stage.federation import Federation, Researcher
 from tests.stage.kube import STAGE_LABEL, Kubectl
@@ -22,7 +22,7 @@ from tests.stage.server import Server
 from tests.stage.stagehand import Stagehand
 
 PRODUCT = ["v6-node", "v6-node-diagnostics", "v6-node-egress", "v6-node-tunnel"]
-__all__ = ["free_port", "names", "outside", "postgres", "there"]  # fixtures of another module
+__all__ = ["free_port", "names", "outside", "postgres", "registry", "there"]  # fixtures of another module
 TESTED = "tested against"
 TROUPES = pytest.StashKey[list[Troupe]]()
 

@@ -1,5 +1,6 @@
-"""Databases to connect to: PostgreSQL in the cluster, and beyond it on this machine; and names for them."""
+"""Servers to connect to: PostgreSQL in the cluster and beyond it, names for them, and a registry of images."""
 
+import random
 import secrets
 import socket
 from collections.abc import Callable, Iterator
@@ -12,6 +13,7 @@ from tests.stage.kube import STAGE_LABEL, Kubectl
 from tests.stage.names import Names
 from tests.stage.node import owner_of_this_process
 from tests.stage.outside import Outside
+from tests.stage.registry import Registry, pod
 from tests.stage.waiting import wait_until
 
 PASSWORD = "correct-horse!"
@@ -71,6 +73,19 @@ def there(kubectl: Kubectl, images: dict[str, Image]) -> Iterator[str]:
 def names(kubectl: Kubectl, there: str) -> Names:
     """Names in the cluster's DNS, for addresses as a test likes."""
     return Names(kubectl, there)
+
+
+@pytest.fixture(scope="session")
+def registry(kubectl: Kubectl, images: dict[str, Image]) -> Iterator[Registry]:
+    """One that containerd pulls from."""
+    namespace, port = f"v6-registry-{secrets.token_hex(3)}", random.randrange(20000, 29000)
+    labels = {STAGE_LABEL: owner_of_this_process(), "pod-security.kubernetes.io/enforce": "privileged"}
+    kubectl.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace, "labels": labels}})
+    kubectl.apply(*pod("registry", images["behave"].ref, port), namespace=namespace)
+    kubectl("wait", "--for=condition=Ready", "pod/registry", "--timeout=60s", namespace=namespace)
+    address = kubectl.get("pod", "registry", namespace=namespace)["status"]["hostIP"]
+    yield Registry(address, port)
+    kubectl("delete", "namespace", namespace, "--wait=false")
 
 
 def _pod(image: str) -> dict[str, object]:

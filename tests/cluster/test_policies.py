@@ -1,8 +1,5 @@
 """Who may run what, and that what was approved is what runs: with a registry that containerd pulls from."""
 
-import random
-import secrets
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -10,23 +7,10 @@ import pytest
 from ci.images import Image
 from tests.cluster.troupe import Troupe
 from tests.stage.federation import Collaboration
-from tests.stage.kube import STAGE_LABEL, Kubectl
-from tests.stage.node import Node, owner_of_this_process
-from tests.stage.registry import LOGIN, Registry, pod
+from tests.stage.node import Node
+from tests.stage.registry import LOGIN, Registry
 from tests.stage.task import Task
 from tests.stage.waiting import wait_until
-
-
-@pytest.fixture(scope="module")
-def registry(kubectl: Kubectl, images: dict[str, Image]) -> Iterator[Registry]:
-    namespace, port = f"v6-registry-{secrets.token_hex(3)}", random.randrange(20000, 29000)
-    labels = {STAGE_LABEL: owner_of_this_process(), "pod-security.kubernetes.io/enforce": "privileged"}
-    kubectl.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace, "labels": labels}})
-    kubectl.apply(*pod("registry", images["behave"].ref, port), namespace=namespace)
-    kubectl("wait", "--for=condition=Ready", "pod/registry", "--timeout=60s", namespace=namespace)
-    address = kubectl.get("pod", "registry", namespace=namespace)["status"]["hostIP"]
-    yield Registry(address, port)
-    kubectl("delete", "namespace", namespace, "--wait=false")
 
 
 def started(troupe: Troupe, collaboration: Collaboration, **policies: Any) -> Node:

@@ -14,11 +14,13 @@ from ci.cluster import Cluster
 from ci.images import Image
 from tests.cluster import figures
 from tests.cluster.failures import page
+from tests.cluster.failures.disruptions import Disruptions
 from tests.cluster.failures.page import Row
 from tests.cluster.troupe import Troupe
 from tests.stage.claims import fill_claim
 from tests.stage.kube import Kubectl
 from tests.stage.node import Node
+from tests.stage.registry import Registry
 from tests.stage.stagehand import Stagehand
 from tests.stage.task import Task
 
@@ -35,9 +37,12 @@ class Scene:
     picky: Node
     """Wants machines that there are none of."""
     greedy: Node
-    """Wants more memory than any machine has, and soon loses patience."""
+    """Wants more memory than any machine has, soon loses patience, and allows few images."""
     strict: Node
     """With a quota that has no room."""
+    registry: Registry
+    """One that has no such image, and some only for those who log in."""
+    disruptions: Disruptions
     image: str
 
     def send(self, node: Node, *args: Any, image: str = "", databases: tuple[str, ...] = ()) -> Task:
@@ -68,9 +73,21 @@ def small(node: Node, kubectl: Kubectl, image: str, host_path: str) -> Node:
 
 
 @pytest.fixture(scope="module")
-def scene(
-    troupe: Troupe, kubectl: Kubectl, images: dict[str, Image], stagehand: Stagehand, cluster: Cluster
-) -> Iterator[Scene]:
+def disruptions(kubectl: Kubectl, images: dict[str, Image]) -> Iterator[Disruptions]:
+    disruptions = Disruptions(kubectl, images["behave"].ref)
+    yield disruptions
+    disruptions.end()
+
+
+@pytest.fixture(scope="module")
+def scene(  # noqa: PLR0917  what it is made of
+    troupe: Troupe,
+    kubectl: Kubectl,
+    images: dict[str, Image],
+    stagehand: Stagehand,
+    registry: Registry,
+    disruptions: Disruptions,
+) -> Scene:
     image = images["behave"].ref
     study = troupe.collaboration(4)
     nodes = [troupe.node(study, account) for account in study.nodes]
@@ -81,6 +98,9 @@ def scene(
         "resources": {"requests": {"cpu": "10m", "memory": "9000Gi"}, "limits": {"memory": "9000Gi"}},
         **impatient,
     }
+    # What the server knew of a node it would refuse itself.
+    nodes[2].values["node"]["share_config"] = False
+    nodes[2].values["node"]["policies"]["allowed_algorithms"] = ["^localhost[:/]"]
     nodes[3].values["jobs"] = impatient
     for node in nodes[1:]:
         # Their own check of the isolation would wait like any algorithm.
@@ -91,7 +111,8 @@ def scene(
         node.wait_online()
     quota = {"apiVersion": "v1", "kind": "ResourceQuota", "metadata": {"name": "full"}, "spec": {"hard": {"pods": "2"}}}
     kubectl.apply(quota, namespace=nodes[3].namespace)
-    yield Scene(*nodes, image=image)
+    registry.push(images["average"].tar, "private/average:1")
+    return Scene(*nodes, registry, disruptions, image)
 
 
 # Cause -> how it is brought about, status, words of the sentence.
@@ -100,6 +121,22 @@ CAUSES: dict[str, tuple[Sent, str, str]] = {
     "the image's registry can't be reached": (
         lambda scene: scene.send(scene.small, "f", image="localhost:1/no-such-algorithm:1"),
         "non-existing Docker image", "registry can't be reached",
+    ),
+    "the registry has no such image": (
+        lambda scene: scene.send(scene.small, "f", image=f"{scene.registry.host}/team/no-such-algorithm:1"),
+        "non-existing Docker image", "not found",
+    ),
+    "the registry wants a login for the image": (
+        lambda scene: scene.send(scene.small, "f", image=f"{scene.registry.host}/private/average:1"),
+        "non-existing Docker image", "login",
+    ),
+    "a policy does not allow the image": (
+        lambda scene: scene.send(scene.greedy, "f", image="registry.example.org/stranger:1"),
+        "not allowed", "allowed_algorithms",
+    ),
+    "the node has no database of that label": (
+        lambda scene: scene.send(scene.greedy, "sleep", 0, databases=("unheard-of",)),
+        "start failed", "unheard-of",
     ),
     "the image's name is none": (
         lambda scene: scene.send(scene.small, "f", image="localhost/Not A Name"),
@@ -128,6 +165,14 @@ CAUSES: dict[str, tuple[Sent, str, str]] = {
     "a database's Secret lacks a key": (
         lambda scene: scene.send(scene.small, "sleep", 0, databases=("keyless",)),
         "start failed", "couldn't find key uri in Secret",
+    ),
+    "a pod of higher priority needs the machine": (
+        lambda scene: scene.disruptions.preempt(scene.small, scene.send(scene.small, "sleep", 240)),
+        "unknown error", "needed by something of higher priority",
+    ),
+    "the machine is lost": (
+        lambda scene: scene.disruptions.lose_machine(scene.picky, scene.send(scene.picky, "sleep", 0)),
+        "unknown error", "its machine is gone from the cluster",
     ),
     "more memory than its limit": (
         lambda scene: scene.send(scene.small, "use_memory", 600 * MEBI),
