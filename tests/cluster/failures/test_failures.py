@@ -135,8 +135,8 @@ CAUSES: dict[str, tuple[Sent, str, str]] = {
         "not allowed", "allowed_algorithms",
     ),
     "the node has no database of that label": (
-        lambda scene: scene.send(scene.greedy, "sleep", 0, databases=("unheard-of",)),
-        "start failed", "unheard-of",
+        lambda scene: scene.send(scene.greedy, "sleep", 0, databases=("unheard_of",)),
+        "start failed", "unheard_of",
     ),
     "the image's name is none": (
         lambda scene: scene.send(scene.small, "f", image="localhost/Not A Name"),
