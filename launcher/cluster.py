@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping
 from datetime import UTC, datetime
-from typing import Any
 
 from launcher.kubeapi import APPLY, ApiRefusal, KubeApi, Tree
 from launcher.mirror import RUN_ID, Mirror, name, run_id
@@ -123,24 +122,11 @@ class Cluster:
                 return None
             raise
 
-    async def delete_job(self, job: Tree, pod: Tree | None = None) -> None:
-        """Delete this very Job and its pods (over the API the default would leave the pods behind).
-
-        Args:
-            job: as last seen.
-            pod: one that must end now, and not only when the cluster's garbage collector gets round to it.
-        """
-        await self._delete(self._jobs_path, job, propagationPolicy="Foreground")
-        if pod:
-            await self._delete(f"{self._core}/pods", pod)
-
-    async def _delete(self, path: str, thing: Tree, **options: Any) -> None:
-        """Delete this very object, if it is still there."""
-        meta = thing["metadata"]
+    async def delete_job(self, job: Tree) -> None:
+        """Delete this very Job and its pods (over the API the default would leave the pods behind)."""
+        options = {"propagationPolicy": "Foreground", "preconditions": {"uid": job["metadata"]["uid"]}}
         try:
-            await self._api.call(
-                "DELETE", f"{path}/{meta['name']}", body={"preconditions": {"uid": meta["uid"]}, **options}
-            )
+            await self._api.call("DELETE", f"{self._jobs_path}/{job['metadata']['name']}", body=options)
         except ApiRefusal as refusal:
             if refusal.status not in {404, 409}:
                 raise

@@ -338,8 +338,7 @@ class Reconciler:
                 # Closed by the server itself, or delivered by a launcher that ended at that very moment.
                 end = outcome(job, pod) or Outcome(RunStatus.KILLED, "The server had closed the run already.")
                 self._audit(run_id, entry, Receipt(end, None, None))
-            # The pod of an algorithm that has ended can wait for the garbage collector.
-            await self._cluster.delete_job(job, None if outcome(job, pod) else pod)
+            await self._cluster.delete_job(job)
 
     def _audit(self, run_id: int, entry: _Entry, receipt: Receipt) -> None:
         # A killed run's Job is gone before the server is told.

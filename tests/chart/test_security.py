@@ -149,7 +149,6 @@ def test_the_launcher_may_do_exactly_this():
         ("batch", "jobs", "delete"),
         ("", "pods", "list"),
         ("", "pods", "watch"),
-        ("", "pods", "delete"),
         ("", "pods/log", "get"),
         ("", "serviceaccounts", "get", "v6-node-algorithm"),
         ("", "events", "create"),

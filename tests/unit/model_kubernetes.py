@@ -62,11 +62,6 @@ class Kubernetes:
             job["metadata"]["deletionTimestamp"] = "now"
             self.note("jobs", "MODIFIED", job)
 
-    def end(self, run_id: int) -> None:
-        """Have a pod deleted, which takes the time that its algorithm has for it."""
-        self.pods[run_id]["metadata"]["deletionTimestamp"] = "now"
-        self.note("pods", "MODIFIED", self.pods[run_id])
-
     def conclude(self, run_id: int, condition: str) -> None:
         """What the Job controller says at the end."""
         job = self.jobs[run_id]
@@ -112,7 +107,6 @@ class Api:
         created: told of each that was made.
         refused: told of each that was not, because it is forbidden.
         deleting: asked before one is deleted.
-        ending: asked before a pod is deleted.
     """
 
     def __init__(
@@ -124,15 +118,14 @@ class Api:
         created: Callable[[int, Tree], None],
         refused: Callable[[int], None],
         deleting: Callable[[int], None],
-        ending: Callable[[int], None],
     ) -> None:
         self._process, self._kubernetes = process, kubernetes
         self._creating, self._created, self._refused_of = creating, created, refused
-        self._deleting, self._ending = deleting, ending
+        self._deleting = deleting
 
     async def call(self, method: str, path: str, query: Tree | None = None, body: Tree | None = None) -> Tree:
         kind, _, name = path.partition("/namespaces/x/")[2].partition("/")
-        run_id = int(name.split("-")[1]) if name else 0
+        run_id = int(name.removeprefix("run-")) if name else 0
         match method, bool(name):
             case "GET", False:
                 return await self._ask("list", lambda: self._list(kind))
@@ -144,10 +137,7 @@ class Api:
                 return await self._ask("create", lambda: self._create(body), lambda: self._refused(body))
             case "DELETE", True:
                 assert body is not None
-                uid = body["preconditions"]["uid"]
-                if kind == "pods":
-                    return await self._ask("end", lambda: self._end(run_id, uid))
-                return await self._ask("delete", lambda: self._delete(run_id, uid))
+                return await self._ask("delete", lambda: self._delete(run_id, body["preconditions"]["uid"]))
         raise AssertionError(method, path)
 
     async def _ask(
@@ -183,14 +173,6 @@ class Api:
             return ApiRefusal(409 if job else 404, "no such Job")
         self._deleting(run_id)
         self._kubernetes.delete(run_id)
-        return "{}"
-
-    def _end(self, run_id: int, uid: str) -> str | Exception:
-        pod = self._kubernetes.pods.get(run_id)
-        if pod is None or pod["metadata"]["uid"] != uid:
-            return ApiRefusal(409 if pod else 404, "no such pod")
-        self._ending(run_id)
-        self._kubernetes.end(run_id)
         return "{}"
 
     async def lines(self, path: str, query: Tree) -> AsyncIterator[bytes]:

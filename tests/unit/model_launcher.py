@@ -50,7 +50,6 @@ class Launcher(Process):
             created=self.world.created,
             refused=self.world.refused,
             deleting=self.world.deleting,
-            ending=self.world.ending,
         )
         session = FakeSession(self)
         cluster = self.cluster = Cluster(api, "x")  # type: ignore[arg-type]

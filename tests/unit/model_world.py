@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from tests.unit.model_launcher import Launcher
 
 SERVER_CALLS = ("open", "find", "take", "token", "active", "deliver")
-CLUSTER_CALLS = ("list", "read", "create", "delete", "end", "log")
+CLUSTER_CALLS = ("list", "read", "create", "delete", "log")
 _AWAY = 70.0  # seconds
 
 
@@ -121,15 +121,9 @@ class World:
         self.expect(
             self.kubernetes.jobs[run_id]["metadata"]["annotations"] == self._mine(run_id), "a foreign Job was deleted"
         )
-        self.expect(self._may_end(run_id), f"the Job of run {run_id} was deleted while the run is open")
-
-    def ending(self, run_id: int) -> None:
-        self.expect(self._may_end(run_id), f"the pod of run {run_id} was deleted while the run is open")
-
-    def _may_end(self, run_id: int) -> bool:
-        # An earlier process may have noted it, and have been killed before the cluster did anything.
+        # An earlier process may have noted the kill, and have been killed before the cluster did anything.
         told = any(run_id in process.kills for process in (*self._graveyard, self.process))
-        return told or self.server[run_id].closed
+        self.expect(told or self.server[run_id].closed, f"the Job of run {run_id} was deleted while the run is open")
 
     def _mine(self, run_id: int) -> Tree:
         return ownership(IDENTITY, self.server[run_id].run)

@@ -33,7 +33,6 @@ class World:
         self.runs = {run.id: run for run in runs}
         self.deliveries = []
         self.executions = []
-        self.ended = []  # pods that were deleted by themselves
         self.jobs, self.pods, self.troubles = {}, {}, {}
         self.printed = [(SECOND, b"hello")]
         self.shown = []
@@ -154,10 +153,8 @@ class FakeCluster(Side):
         return self.world.jobs.setdefault(number, {"metadata": metadata, "status": {}})
 
     @call
-    async def delete_job(self, job, pod=None):
+    async def delete_job(self, job):
         job["metadata"]["deletionTimestamp"] = "now"
-        if pod:
-            self.world.ended.append(pod["metadata"]["name"])
 
     def trouble(self, run_id):
         return self.world.troubles.get(run_id)
@@ -254,7 +251,6 @@ async def test_a_life_without_trouble(tmp_path):
     world = await whole_life(tmp_path)
     assert sorted(world.deliveries) == [(7, RunStatus.COMPLETED, b"", "hello"), (8, RunStatus.COMPLETED, b"", "hello")]
     assert sorted(world.executions) == [7, 8]
-    assert world.ended == [], "a call for nothing: with its Job the pod of an ended algorithm goes too"
     assert done(world)
 
 
@@ -337,7 +333,6 @@ async def test_a_killed_run_is_reported_and_its_job_goes(tmp_path):
     world.reconciler.killed([7])
     await live(world)
     assert [status for _, status, *_ in world.deliveries] == [RunStatus.KILLED]
-    assert world.ended == ["run-7-x"], "its algorithm is not left to the garbage collector"
     assert done(world)
 
 
