@@ -124,11 +124,11 @@ CAUSES: dict[str, tuple[Sent, str, str]] = {
     ),
     "the registry has no such image": (
         lambda scene: scene.send(scene.small, "f", image=f"{scene.registry.host}/team/no-such-algorithm:1"),
-        "non-existing Docker image", "not found",
+        "non-existing Docker image", "there is none of that name",
     ),
     "the registry wants a login for the image": (
         lambda scene: scene.send(scene.small, "f", image=f"{scene.registry.host}/private/average:1"),
-        "non-existing Docker image", "login",
+        "non-existing Docker image", "the registry does not give it to this node",
     ),
     "a policy does not allow the image": (
         lambda scene: scene.send(scene.greedy, "f", image="registry.example.org/stranger:1"),
