@@ -331,8 +331,8 @@ class Reconciler:
     async def _delete_job(self, run_id: int, entry: _Entry) -> None:
         if job := self._cluster.job(run_id):
             pod = self._cluster.pod(run_id)
-            if entry.run and entry.server is ServerState.OPEN:  # so that a launcher started anew knows why it is gone
-                await asyncio.to_thread(self._files.note_killed, entry.run, entry.killed_because)
+            if entry.server is not ServerState.CLOSED:  # so that a launcher started anew knows why it is gone
+                await asyncio.to_thread(self._files.note_killed, run_id, entry.killed_because)
                 entry.job, entry.pod = job, pod
             elif not await asyncio.to_thread(self._files.audited, run_id):
                 # Closed by the server itself, or delivered by a launcher that ended at that very moment.

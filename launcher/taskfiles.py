@@ -83,7 +83,7 @@ class TaskFiles:
         if run.output_directory:
             make_directory(self._root / run.output_directory)
         record = {**self._owner, "run_id": run.id, "assigned_at": run.assigned_at, "job_uid": None}
-        self._write_record(run, record)
+        _write_record(directory, record)
         for name, text in {**further, "input": content, "token": token.encode(), "output": b""}.items():
             _write(data / name, text)
 
@@ -91,20 +91,16 @@ class TaskFiles:
         """Record that the run's Job exists: from now on the run is never started again."""
         record = _read_record(self.directory(run))
         if record is not None and record.get("job_uid") is None:
-            self._write_record(run, {**record, "job_uid": job_uid})
+            _write_record(self.directory(run), {**record, "job_uid": job_uid})
 
-    def note_killed(self, run: Run, reason: str) -> None:
-        """Record that the run's Job is deleted because the run was killed, and why."""
-        record = _read_record(self.directory(run))
-        if record is not None:
-            self._write_record(run, {**record, "killed": reason})
+    def note_killed(self, run_id: int, reason: str) -> None:
+        """Record that the Job of a run, maybe known by its id only, is deleted because the run was killed, and why."""
+        for directory, record in self._own(f"{run_id}-*"):
+            _write_record(directory, {**record, "killed": reason})
 
     def killed(self, run: Run) -> str | None:
         """Why the run was killed; None if it was not."""
         return (_read_record(self.directory(run)) or {}).get("killed")
-
-    def _write_record(self, run: Run, record: dict[str, Any]) -> None:
-        replace_file(self.directory(run) / _RECORD, json.dumps(record).encode())
 
     def note_audited(self, run_id: int) -> None:
         """Record that the audit has the run."""
@@ -255,6 +251,10 @@ def _write(path: Path, content: bytes) -> None:
         file.write(content)
         file.flush()
         os.fsync(descriptor)
+
+
+def _write_record(directory: Path, record: dict[str, Any]) -> None:
+    replace_file(directory / _RECORD, json.dumps(record).encode())
 
 
 def _read_record(directory: Path) -> dict[str, Any] | None:

@@ -202,6 +202,23 @@ async def test_a_launcher_started_anew_completes_a_kill(world, monkeypatch):
     assert done(world)
 
 
+async def test_killed_before_the_server_said_that_it_is_open_it_is_killed_for_a_later_launcher_too(world):
+    await running(world)
+    world.incarnation += 1
+    await world.reconciler.close(0)
+    known, world.runs = world.runs, {}
+    start(world)
+    world.reconciler.killed([7], "The site says so.")
+    await until(lambda: world.jobs[7]["metadata"].get("deletionTimestamp"))
+    world.incarnation += 1
+    await world.reconciler.close(0)
+    world.runs = known
+    del world.jobs[7], world.pods[7]
+    start(world)
+    await until(lambda: world.deliveries)
+    assert [status for _, status, *_ in world.deliveries] == [RunStatus.KILLED]
+
+
 @pytest.mark.contract("§5 container token refused")
 async def test_without_a_token_for_its_algorithm_a_run_ends_and_nothing_is_executed(world, monkeypatch):
     async def refused(*_):
