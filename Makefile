@@ -5,6 +5,7 @@ PYTHON ?= python3
 VENV := .venv
 RUN := $(VENV)/bin/python
 PYTEST := $(VENV)/bin/pytest
+EXAMPLES ?= 3000
 UV_VERSION := 0.13.9
 
 help: ## Show what can be made
@@ -30,6 +31,9 @@ test: check ## Check, then everything that needs a real server and a real cluste
 test-all: check ## Everything there is
 	$(PYTEST) -n 3 tests/server
 	$(PYTEST) tests/cluster
+
+explore: $(VENV)/ready ## Look for what breaks the reconciler and no test knows yet (EXAMPLES=3000, 3 minutes)
+	V6_NODE_EXPLORE=$(EXAMPLES) $(PYTEST) tests/unit/test_reconciler_model.py
 
 demo: $(VENV)/ready ## A federated average over three nodes on a real cluster, shown as it happens
 	$(RUN) -m demo up
@@ -61,4 +65,4 @@ lock: $(VENV)/ready ## Resolve the dependencies anew
 	$(VENV)/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
 	  --upgrade --extra dev --constraints requirements.lock pyproject.toml --output-file requirements-dev.lock
 
-.PHONY: help check test test-all demo demo-down poc poc-down cluster-up cluster-down cluster-status images lock
+.PHONY: help check test test-all explore demo demo-down poc poc-down cluster-up cluster-down cluster-status images lock

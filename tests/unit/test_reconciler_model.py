@@ -20,6 +20,8 @@ from tests.unit.model_launcher import Launcher
 from tests.unit.model_process import Fate
 from tests.unit.model_world import CLUSTER_CALLS, SERVER_CALLS, World
 
+EXPLORE = "V6_NODE_EXPLORE"
+"""Variable that says how many examples to try, other ones each time (`make explore`); without it they are the same ones."""
 _ROUNDS, _ROUND_SECONDS = 20, 20.0
 PAUSES = st.sampled_from([0.0, 0.6, 4.0, 70.0, 700.0])
 LAGS = st.sampled_from([700.0, 4.0, 70.0, 0.6])
@@ -226,7 +228,11 @@ def test_whatever_happens_each_run_ends_as_it_did_and_nothing_is_left():
         run_state_machine_as_test(
             Site,
             settings=settings(
-                max_examples=500, stateful_step_count=30, deadline=None, suppress_health_check=list(HealthCheck)
+                max_examples=int(os.environ.get(EXPLORE, "500")),
+                derandomize=EXPLORE not in os.environ,
+                stateful_step_count=30,
+                deadline=None,
+                suppress_health_check=list(HealthCheck),
             ),
         )
     finally:
