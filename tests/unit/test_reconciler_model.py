@@ -21,7 +21,7 @@ from tests.unit.model_process import Fate
 from tests.unit.model_world import CLUSTER_CALLS, SERVER_CALLS, World
 
 EXPLORE = "V6_NODE_EXPLORE"
-"""Variable that says how many examples to try, other ones each time (`make explore`); without it they are the same ones."""
+"""How many examples to try, other ones each time (`make explore`); without this variable they are the same ones."""
 _ROUNDS, _ROUND_SECONDS = 20, 20.0
 PAUSES = st.sampled_from([0.0, 0.6, 4.0, 70.0, 700.0])
 LAGS = st.sampled_from([700.0, 4.0, 70.0, 0.6])

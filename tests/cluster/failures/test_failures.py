@@ -118,6 +118,11 @@ def scene(  # noqa: PLR0917  what it is made of
 # Cause -> how it is brought about, status, words of the sentence.
 Sent = Callable[[Scene], Task]
 CAUSES: dict[str, tuple[Sent, str, str]] = {
+    # First: while there is another machine, the scheduler's words on the others would count it.
+    "the machine is lost": (
+        lambda scene: scene.disruptions.lose_machine(scene.picky, scene.send(scene.picky, "sleep", 0)),
+        "unknown error", "its machine is gone from the cluster",
+    ),
     "the image's registry can't be reached": (
         lambda scene: scene.send(scene.small, "f", image="localhost:1/no-such-algorithm:1"),
         "non-existing Docker image", "registry can't be reached",
@@ -169,10 +174,6 @@ CAUSES: dict[str, tuple[Sent, str, str]] = {
     "a pod of higher priority needs the machine": (
         lambda scene: scene.disruptions.preempt(scene.small, scene.send(scene.small, "sleep", 240)),
         "unknown error", "needed by something of higher priority",
-    ),
-    "the machine is lost": (
-        lambda scene: scene.disruptions.lose_machine(scene.picky, scene.send(scene.picky, "sleep", 0)),
-        "unknown error", "its machine is gone from the cluster",
     ),
     "more memory than its limit": (
         lambda scene: scene.send(scene.small, "use_memory", 600 * MEBI),
