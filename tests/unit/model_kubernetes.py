@@ -11,6 +11,7 @@ from tests.unit.model_process import Clock, Process
 
 _DOWN = ClusterUnavailable("the API server is away")
 _WATCH_SECONDS = 300.0
+_INSTANT = 1e-6  # less can get lost in the clock's last digit, and would be waited for in vain
 
 
 def _refuse() -> ApiRefusal:
@@ -178,7 +179,7 @@ class Api:
     async def lines(self, path: str, query: Tree) -> AsyncIterator[bytes]:
         kind, kubernetes, clock = path.rpartition("/")[2], self._kubernetes, self._process.clock
         shown, end = int(query["resourceVersion"]), clock.now + _WATCH_SECONDS
-        while clock.now < end:
+        while end - clock.now > _INSTANT:
             if kubernetes.away:
                 raise _DOWN
             if how := kubernetes.broken.pop(kind, ""):
@@ -186,8 +187,8 @@ class Api:
                     yield json.dumps({"type": "ERROR", "object": {"code": 410, "message": "too old"}}).encode()
                 raise _DOWN
             silent = kubernetes.held.get(kind, 0.0) - clock.now
-            if silent > 0 or shown == len(kubernetes.history):
-                await self._process.news(silent if silent > 0 else end - clock.now)
+            if silent > _INSTANT or shown == len(kubernetes.history):
+                await self._process.news(silent if silent > _INSTANT else end - clock.now)
                 continue
             changed, what, text = kubernetes.history[shown]
             shown += 1
