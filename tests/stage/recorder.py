@@ -59,6 +59,8 @@ class Recorder:
     intercept: Callable[[str, str, Any], int | None] | None = None
     # Called with an exchange once the server answered; true keeps the answer back until the client gives up.
     withhold: Callable[[Exchange], bool] | None = None
+    # Called with (whether the server said it, text) for each text that passes a websocket.
+    overhear: Callable[[bool, str], None] | None = None
 
     def __post_init__(self) -> None:
         self._loop = asyncio.new_event_loop()
@@ -124,8 +126,9 @@ class Recorder:
         except aiohttp.ClientError as error:
             return web.Response(status=502, text=str(error))
         seconds = time.monotonic() - clock
-        told = {"query": request.query_string, "headers": dict(request.headers)}
-        exchange = Exchange(began, seconds, request.method, request.path, body, answer.status, **told)
+        asked = request.method, request.path, body
+        headers = dict(request.headers)
+        exchange = Exchange(began, seconds, *asked, answer.status, query=request.query_string, headers=headers)
         self.exchanges.append(exchange)
         if self.withhold and self.withhold(exchange):
             await self._stop.wait()
@@ -137,23 +140,30 @@ class Recorder:
         await here.prepare(request)
         keep = {k: v for k, v in _headers(request.headers).items() if not k.lower().startswith("sec-websocket")}
         async with self._http.ws_connect(self.target + request.path_qs, headers=keep, max_msg_size=0) as there:
-            directions = [asyncio.ensure_future(_pass_on(here, there)), asyncio.ensure_future(_pass_on(there, here))]
+            directions = [
+                asyncio.ensure_future(self._pass_on(here, there, of_server=False)),
+                asyncio.ensure_future(self._pass_on(there, here, of_server=True)),
+            ]
             _, pending = await asyncio.wait(directions, return_when=asyncio.FIRST_COMPLETED)
             for each in pending:
                 each.cancel()
         await here.close()
         return here
 
-
-async def _pass_on(
-    source: web.WebSocketResponse | aiohttp.ClientWebSocketResponse,
-    target: web.WebSocketResponse | aiohttp.ClientWebSocketResponse,
-) -> None:
-    async for message in source:
-        if message.type is aiohttp.WSMsgType.TEXT:
-            await target.send_str(message.data)
-        elif message.type is aiohttp.WSMsgType.BINARY:
-            await target.send_bytes(message.data)
+    async def _pass_on(
+        self,
+        source: web.WebSocketResponse | aiohttp.ClientWebSocketResponse,
+        target: web.WebSocketResponse | aiohttp.ClientWebSocketResponse,
+        *,
+        of_server: bool,
+    ) -> None:
+        async for message in source:
+            if message.type is aiohttp.WSMsgType.TEXT:
+                if self.overhear:
+                    self.overhear(of_server, message.data)
+                await target.send_str(message.data)
+            elif message.type is aiohttp.WSMsgType.BINARY:
+                await target.send_bytes(message.data)
 
 
 def _headers(headers: Any) -> dict[str, str]:

@@ -1,0 +1,78 @@
+"""Calls to the vantage6 server that a node was seen to make, and the same for another run: pure functions."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+from urllib.parse import parse_qsl, urlencode
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A call and its answer.
+
+    Attributes:
+        at: when the request came, in seconds since 1970.
+        seconds: how long the server took.
+        body: the request's JSON.
+    """
+
+    at: float
+    seconds: float
+    method: str
+    path: str
+    query: str
+    body: Any
+    status: int
+
+    @property
+    def answered(self) -> float:
+        """When the server had answered."""
+        return self.at + self.seconds
+
+    @property
+    def run_id(self) -> int | None:
+        """The run that it is about, where its path says so."""
+        before, _, number = self.path.rpartition("/")
+        return int(number) if before.endswith("/run") and number.isdecimal() else None
+
+    @property
+    def task_id(self) -> int | None:
+        """The task that it is about, where its query or its body says so."""
+        body = self.body if isinstance(self.body, dict) else {}
+        number = str(dict(parse_qsl(self.query)).get("task_id") or body.get("task_id") or "")
+        return int(number) if number.isdecimal() else None
+
+    @property
+    def delivers(self) -> bool:
+        """Whether the server has a run's result by it."""
+        ends = isinstance(self.body, dict) and bool(self.body.get("finished_at"))
+        return self.method == "PATCH" and self.run_id is not None and ends and self.status == 200
+
+
+@dataclass(frozen=True, slots=True)
+class Ids:
+    """What is different in the calls about another run."""
+
+    run: int
+    task: int
+    node: int
+
+
+def readdressed(call: Call, old: Ids, new: Ids) -> Call:
+    """The same call, about another run of another task of another node."""
+    query = [(key, _changed(key, value, old, new)) for key, value in parse_qsl(call.query)]
+    body = call.body
+    if isinstance(body, Mapping):
+        body = {key: int(_changed(key, str(value), old, new)) if key in _IDS else value for key, value in body.items()}
+    path = call.path
+    if path.endswith(f"/run/{old.run}"):
+        path = f"{path.removesuffix(str(old.run))}{new.run}"
+    return replace(call, path=path, query=urlencode(query), body=body)
+
+
+_IDS = {"task_id": "task", "node_id": "node", "run_id": "run"}
+
+
+def _changed(key: str, value: str, old: Ids, new: Ids) -> str:
+    which = _IDS.get(key)
+    return str(getattr(new, which)) if which and value == str(getattr(old, which)) else value

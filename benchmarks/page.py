@@ -1,0 +1,66 @@
+"""The table and the pictures, beside the samples they are made of, and in docs/benchmarks.md."""
+
+import shutil
+from pathlib import Path
+
+from benchmarks.goals import markdown, rows
+from benchmarks.pictures import goals_picture, waterfall
+from benchmarks.record import ROOT, Record
+from benchmarks.stages import medians
+
+PAGE = ROOT / "docs" / "benchmarks.md"
+IMAGES = ROOT / "docs" / "images"
+BEGIN, END = "<!-- figures: made by `python -m benchmarks --publish` -->", "<!-- end of figures -->"
+GOALS_PICTURE, WATERFALL = "benchmarks-goals.png", "benchmarks-waterfall.png"
+
+
+def write(record: Record, folder: Path) -> list[Path]:
+    """Write table and pictures into a folder; the files."""
+    files = [folder / "table.md"]
+    files[0].write_text(f"{table(record)}\n\n{circumstances(record)}\n")
+    if record.measurements:
+        goals_picture(record.measurements, folder / GOALS_PICTURE)
+        files.append(folder / GOALS_PICTURE)
+    if moments := medians(record.stages):
+        waterfall(moments, folder / WATERFALL)
+        files.append(folder / WATERFALL)
+    return files
+
+
+def table(record: Record) -> str:
+    """The table in Markdown, and what broke."""
+    broken = [
+        f"`{name}` broke: {entry['error']}" for name, entry in record.told["benchmarks"].items() if "error" in entry
+    ]
+    return "\n\n".join([markdown(rows(record.measurements)), *broken])
+
+
+def circumstances(record: Record) -> str:
+    """Of what machine, versions and load the figures are, in a few sentences."""
+    told = record.told
+    machine, product = told["machine"], told["product"]
+    loads = [entry["load_average"]["before"][0] for entry in told["benchmarks"].values()]
+    model = machine["model"] or "of a model not said"
+    sentences = [
+        f"Measured {told['at'][:10]} on {machine['processors']} processors ({model}), "
+        f"{machine['memory_gib']:.0f} GiB, kernel {machine['kernel']}; load average before each benchmark "
+        f"{min(loads, default=0):.1f} to {max(loads, default=0):.1f}.",
+        f"v6-node {product['v6-node']} at commit {product['commit']}{', changed' if product['changed'] else ''}.",
+        *(f"{line}." for line in told["versions"]),
+    ]
+    if told["quick"]:
+        sentences.append("**Few rounds only (`--quick`): figures to see that it works, not to quote.**")
+    return "\n".join(sentences)
+
+
+def publish(record: Record, folder: Path) -> None:
+    """Put table and pictures into the documentation."""
+    IMAGES.mkdir(exist_ok=True)
+    pictures = []
+    for name, what in ((GOALS_PICTURE, "Goals and what is used up of them"), (WATERFALL, "Where one run's time goes")):
+        if (folder / name).exists():
+            shutil.copy(folder / name, IMAGES / name)
+            pictures.append(f"![{what}](images/{name})")
+    before, _, rest = PAGE.read_text().partition(BEGIN)
+    text = "\n\n".join([table(record), circumstances(record), *pictures])
+    PAGE.write_text(f"{before}{BEGIN}\n\n{text}\n\n{END}{rest.partition(END)[2]}")

@@ -1,0 +1,146 @@
+"""What the two witnesses saw, put in order: pure, but for reading their files."""
+
+import json
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+from benchmarks.calls import Call
+
+PREFIX = "v6-node.vantage6.ai"
+CONTAINER = "algorithm"
+_JOB_OF_POD = "batch.kubernetes.io/job-name"
+# A socket.io event inside an engine.io message: 42, the namespace, the acknowledgement's number, a JSON array.
+_EVENT = re.compile(r"42(?:/[^,\[]*,)?\d*(\[.*\])", re.DOTALL)
+
+
+@dataclass
+class SeenJob:
+    """A Job and its pod: when each thing about them was seen first, in seconds since 1970."""
+
+    name: str
+    labels: dict[str, str] = field(default_factory=dict)
+    manifest: dict[str, Any] = field(default_factory=dict)
+    """The Job as it was when it was seen first."""
+    grace: float = 0.0
+    created: float | None = None
+    scheduled: float | None = None
+    running: float | None = None
+    finished: float | None = None
+    """The container has ended, or the Job has."""
+    pod_gone: float | None = None
+    gone: float | None = None
+
+    @property
+    def run_id(self) -> int | None:
+        """The run that it executes, if it is a run's."""
+        number = self.labels.get(f"{PREFIX}/run-id")
+        return int(number) if number else None
+
+    @property
+    def task_id(self) -> int | None:
+        """The run's task."""
+        number = self.labels.get(f"{PREFIX}/task-id")
+        return int(number) if number else None
+
+
+class SeenInCluster:
+    """The Jobs of a namespace, by name."""
+
+    def __init__(self) -> None:
+        self.jobs: dict[str, SeenJob] = {}
+        self._of_task: dict[int, SeenJob] = {}
+
+    def take(self, lines: Iterable[dict[str, Any]]) -> None:
+        """Take note of what the witness of the cluster wrote."""
+        for line in lines:
+            event = line["event"]
+            if event["type"] not in {"ADDED", "MODIFIED", "DELETED"}:
+                continue
+            note = self._job if line["kind"] == "Job" else self._pod
+            note(line["at"], event["type"], event["object"])
+
+    def of_run(self, run_id: int) -> SeenJob | None:
+        """The Job of a run, if one was seen."""
+        return self.jobs.get(f"run-{run_id}")
+
+    def of_task(self, task_id: int) -> SeenJob | None:
+        """The first Job of a task, if one was seen."""
+        return self._of_task.get(task_id)
+
+    def _of_name(self, name: str) -> SeenJob:
+        return self.jobs.setdefault(name, SeenJob(name))
+
+    def _job(self, at: float, kind: str, job: dict[str, Any]) -> None:
+        seen = self._of_name(job["metadata"]["name"])
+        if seen.created is None:
+            seen.created, seen.manifest = at, job
+            seen.labels = dict(job["metadata"].get("labels") or {})
+            if (task := seen.task_id) is not None and seen.run_id is not None:
+                self._of_task.setdefault(task, seen)
+        if kind == "DELETED":
+            seen.gone = seen.gone or at
+        ended = {"Complete", "Failed"}
+        for condition in job.get("status", {}).get("conditions") or ():
+            if condition["type"] in ended and condition["status"] == "True":
+                seen.finished = seen.finished or at
+
+    def _pod(self, at: float, kind: str, pod: dict[str, Any]) -> None:
+        name = (pod["metadata"].get("labels") or {}).get(_JOB_OF_POD)
+        if name is None:
+            return
+        seen = self._of_name(name)
+        seen.grace = float(pod["spec"].get("terminationGracePeriodSeconds") or 0)
+        if kind == "DELETED":
+            seen.pod_gone = seen.pod_gone or at
+        if pod["spec"].get("nodeName"):
+            seen.scheduled = seen.scheduled or at
+        for status in pod.get("status", {}).get("containerStatuses") or ():
+            if status["name"] == CONTAINER and "running" in status["state"]:
+                seen.running = seen.running or at
+            if status["name"] == CONTAINER and "terminated" in status["state"]:
+                seen.finished = seen.finished or at
+
+
+class SeenAtServer:
+    """What a node and its server said to each other."""
+
+    def __init__(self) -> None:
+        self.told: dict[int, float] = {}
+        """When the node was told of a task, by its id."""
+        self._of_run: dict[int, list[Call]] = {}
+        self._of_task: dict[int, list[Call]] = {}
+        self._deliveries: dict[int, Call] = {}
+
+    def take(self, lines: Iterable[dict[str, Any]]) -> None:
+        """Take note of what the witness of the server wrote."""
+        for line in lines:
+            if line["kind"] == "exchange":
+                self._call(Call(**{key: value for key, value in line.items() if key != "kind"}))
+            elif line["of_server"]:
+                self._word(line["at"], line["text"])
+
+    def _call(self, call: Call) -> None:
+        if (run := call.run_id) is not None:
+            self._of_run.setdefault(run, []).append(call)
+            if call.delivers:
+                self._deliveries.setdefault(run, call)
+        elif (task := call.task_id) is not None:
+            self._of_task.setdefault(task, []).append(call)
+
+    def _word(self, at: float, text: str) -> None:
+        found = _EVENT.fullmatch(text)
+        name, *payload = json.loads(found[1]) if found else [""]
+        if name == "new_task" and payload:
+            told = payload[0]
+            self.told.setdefault(int(told["id"] if isinstance(told, dict) else told), at)
+
+    def of_run(self, run_id: int, task_id: int) -> list[Call]:
+        """The calls that were about a run, in the order in which they came."""
+        calls = [*self._of_run.get(run_id, ()), *self._of_task.get(task_id, ())]
+        return sorted(calls, key=lambda call: call.at)
+
+    def delivery(self, run_id: int) -> Call | None:
+        """The call with which the server had a run's result."""
+        return self._deliveries.get(run_id)
