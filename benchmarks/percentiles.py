@@ -1,7 +1,7 @@
 """What many samples come to: pure functions."""
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
 
 def percentile(samples: Iterable[float], percent: float) -> float:
@@ -22,21 +22,10 @@ def percentile(samples: Iterable[float], percent: float) -> float:
     place = (len(ordered) - 1) * percent / 100
     low = math.floor(place)
     high = min(low + 1, len(ordered) - 1)
-    # Written so that between equal samples nothing is rounded away from them.
-    return ordered[low] + (ordered[high] - ordered[low]) * (place - low)
+    between = ordered[low] + (ordered[high] - ordered[low]) * (place - low)
+    return min(max(between, ordered[low]), ordered[high])  # rounding may go beyond by a bit
 
 
 def median(samples: Iterable[float]) -> float:
     """The middle sample."""
     return percentile(samples, 50)
-
-
-def pairwise_ratios(measured: Sequence[float], limits: Sequence[float]) -> list[float]:
-    """Each measured value against the limit of its own round.
-
-    Raises:
-        ValueError: there are not as many of one as of the other, or a limit is not positive.
-    """
-    if any(limit <= 0 for limit in limits):
-        raise ValueError(f"A limit is not positive: {min(limits)}.")
-    return [value / limit for value, limit in zip(measured, limits, strict=True)]

@@ -2,6 +2,7 @@
 
 import os
 import socket
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
@@ -31,6 +32,24 @@ def test_exit_code_ends_the_process(behave: ModuleType) -> None:
 
 def test_big_output_is_as_big_as_asked(behave: ModuleType) -> None:
     assert behave.big_output(bytes=1000) == {"data": "x" * 1000}
+
+
+def test_until_ends_at_the_instant_and_says_how_late_it_was(behave: ModuleType) -> None:
+    instant = time.time() + 0.2
+    late = behave.until(instant)
+    assert 0 <= late <= time.time() - instant
+    assert behave.until(instant - 100) >= 100
+
+
+def test_moments_come_one_after_the_other(behave: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "input").touch()
+    os.utime(tmp_path / "input", (1000, 1000))
+    monkeypatch.setenv("INPUT_FILE", str(tmp_path / "input"))
+    told = behave.moments()
+    assert list(told) == ["files", "started", "began", "ended"]
+    assert told["files"] == 1000
+    # Of a process that runs these tests: minutes ago, not years, and not in the future.
+    assert time.time() - 3600 < told["started"] < told["began"] <= told["ended"] <= time.time()
 
 
 def test_log_lines(behave: ModuleType, capsys: pytest.CaptureFixture[str]) -> None:

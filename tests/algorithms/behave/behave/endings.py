@@ -59,6 +59,22 @@ def sleep(seconds: float) -> float:
     return seconds
 
 
+def until(instant: float) -> float:
+    """Take until an instant, in seconds since 1970, so that many runs end at the same; returns how late it was."""
+    print(f"sleeping until {instant}")
+    time.sleep(max(instant - time.time(), 0))
+    return time.time() - instant
+
+
+def moments() -> dict[str, float]:
+    """Tell when, in seconds since 1970: the input was written, this process started, this function began and ended."""
+    began = time.time()
+    ticks = int(Path("/proc/self/stat").read_text().rpartition(")")[2].split()[19])
+    age = time.clock_gettime(time.CLOCK_BOOTTIME) - ticks / os.sysconf("SC_CLK_TCK")
+    files = Path(os.environ["INPUT_FILE"]).stat().st_mtime
+    return {"files": files, "started": time.time() - age, "began": began, "ended": time.time()}
+
+
 def big_output(bytes: int) -> dict[str, str]:  # noqa: A002 - the name a task uses
     """Return a text of so many bytes."""
     return {"data": "x" * bytes}
