@@ -15,7 +15,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import install, instant, killing, life, makespan, neighbours, page, proxied
+from benchmarks import install, instant, killing, life, makespan, neighbours, openruns, page, proxied
 from benchmarks.found import FULL, QUICK, Effort, Found
 from benchmarks.goals import HEADER, rows
 from benchmarks.record import Record
@@ -38,6 +38,8 @@ IN_CLUSTER: dict[str, Callable[[Scene, Effort], Awaitable[Found]]] = {
     "instant": instant.measure,
     "neighbours": neighbours.measure,
     "makespan": makespan.measure,
+    "simulated": makespan.measure_simulated,
+    "open-runs": openruns.measure,
 }
 NAMES = [*ALONE, *IN_CLUSTER]
 

@@ -21,8 +21,8 @@ async def measure(scene: Scene, effort: Effort) -> Found:
     told: list[float] = []
     deleted: list[float] = []
     async with stand(scene) as there:
-        pattern = await run(there)
-        raw = RawJobs(scene.api, scene.kubectl, there.namespace, pattern.manifest)
+        grace = (await run(there)).grace
+        raw = RawJobs(scene.api, scene.kubectl, there.namespace, there.in_cluster.pattern)
         names = [f"raw-{number}" for number in range(effort.rounds * 3)]
         await asyncio.to_thread(raw.prepare, names, METHOD, ARGUMENT)
         for name in names:
@@ -31,14 +31,14 @@ async def measure(scene: Scene, effort: Effort) -> Found:
             told.append(answered)
             deleted.append(await delete(there, raw, name))
         await asyncio.to_thread(raw.clear)
-    beyond = [each - pattern.grace for each in killed]
+    beyond = [each - grace for each in killed]
     return Found(
-        [Measurement("kill", median(beyond), median(deleted) - pattern.grace)],
+        [Measurement("kill", median(beyond), median(deleted) - grace)],
         {
             "kill order to pod gone and server told, s": killed,
             "of that, until the server was told, s": told,
             "the same Job and pod deleted, s": deleted,
-            "grace period, s": [pattern.grace],
+            "grace period, s": [grace],
         },
     )
 

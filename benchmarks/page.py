@@ -4,14 +4,19 @@ import shutil
 from pathlib import Path
 
 from benchmarks.goals import markdown, rows
-from benchmarks.pictures import goals_picture, waterfall
+from benchmarks.pictures import curves, goals_picture, waterfall
 from benchmarks.record import ROOT, Record
 from benchmarks.stages import medians
 
 PAGE = ROOT / "docs" / "benchmarks.md"
 IMAGES = ROOT / "docs" / "images"
 BEGIN, END = "<!-- figures: made by `python -m benchmarks --publish` -->", "<!-- end of figures -->"
-GOALS_PICTURE, WATERFALL = "benchmarks-goals.png", "benchmarks-waterfall.png"
+GOALS_PICTURE, WATERFALL, CURVES = "benchmarks-goals.png", "benchmarks-waterfall.png", "benchmarks-open-runs.png"
+PICTURES = {
+    GOALS_PICTURE: "Goals, and what is used up of them",
+    WATERFALL: "Where one run's time goes",
+    CURVES: "What grows with the number of open runs",
+}
 
 
 def write(record: Record, folder: Path) -> list[Path]:
@@ -24,6 +29,9 @@ def write(record: Record, folder: Path) -> list[Path]:
     if moments := medians(record.stages):
         waterfall(moments, folder / WATERFALL)
         files.append(folder / WATERFALL)
+    if record.curve:
+        curves(record.curve, folder / CURVES)
+        files.append(folder / CURVES)
     return files
 
 
@@ -57,7 +65,7 @@ def publish(record: Record, folder: Path) -> None:
     """Put table and pictures into the documentation."""
     IMAGES.mkdir(exist_ok=True)
     pictures = []
-    for name, what in ((GOALS_PICTURE, "Goals and what is used up of them"), (WATERFALL, "Where one run's time goes")):
+    for name, what in PICTURES.items():
         if (folder / name).exists():
             shutil.copy(folder / name, IMAGES / name)
             pictures.append(f"![{what}](images/{name})")

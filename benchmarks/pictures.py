@@ -19,6 +19,7 @@ _WHOSE = {"node": "#0072b2", "server": "#e69f00", "Kubernetes": "#999999", "algo
 _MOST = 2.5
 """Times the goal: what is beyond is cut off, and said in words."""
 _DPI = 130
+_PAPER = {"facecolor": "white", "edgecolor": "none", "pad": 1}
 
 
 def goals_picture(measurements: list[Measurement], file: Path) -> None:
@@ -38,10 +39,11 @@ def goals_picture(measurements: list[Measurement], file: Path) -> None:
             fontsize=8,
         )
     axes.axvline(1, color="black", linewidth=1)
-    axes.text(1, -0.75, "the goal", ha="center", va="bottom", fontsize=8)
+    axes.text(1, -0.75, "the goal", ha="center", va="bottom", fontsize=8, bbox=_PAPER)
     axes.set_yticks(places, [each.goal for each in shown], fontsize=9)
     axes.set_xlim(0, max(1.4, *(min(each.used, _MOST) + 0.7 for each in shown)))
     axes.set_xlabel("part of the goal that is used up: less is better", fontsize=9)
+    axes.margins(y=0.03)
     axes.invert_yaxis()
     axes.spines[["top", "right"]].set_visible(False)
     _save(figure, file)
@@ -64,12 +66,38 @@ def waterfall(moments: Mapping[str, float], file: Path) -> None:
     axes.set_xlim(0, end * 1.1)
     axes.set_xlabel("seconds after the server told of the task", fontsize=9)
     axes.invert_yaxis()
+    axes.margins(y=0.03)
     axes.grid(axis="x", linewidth=0.3)
     axes.set_axisbelow(True)
     axes.spines[["top", "right"]].set_visible(False)
     used = {stage.whose for stage, _, _ in stages}
     handles = [Patch(color=colour, label=whose) for whose, colour in _WHOSE.items() if whose in used]
     axes.legend(handles=handles, title="whose time", fontsize=8, title_fontsize=8, loc="lower left")
+    _save(figure, file)
+
+
+def curves(rows: Mapping[str, list[float]], file: Path) -> None:
+    """A small plot for each thing that was measured while so many runs were open.
+
+    Args:
+        rows: the first is how many runs; the others are of the same length.
+        file: to write.
+    """
+    (what, numbers), *shown = rows.items()
+    columns = 3
+    lines = -(-len(shown) // columns)
+    figure, all_axes = pyplot.subplots(lines, columns, figsize=(11, 2.6 * lines), squeeze=False)
+    for axes, (name, values) in zip(all_axes.flat, shown, strict=False):
+        axes.plot(numbers, values, marker="o", color=_REACHED)
+        axes.set_xscale("symlog")
+        axes.set_ylim(0, max(*values, 1e-3) * 1.25)
+        axes.set_title(name, fontsize=9)
+        axes.set_xlabel(what, fontsize=8)
+        axes.tick_params(labelsize=8)
+        axes.grid(linewidth=0.3)
+        axes.spines[["top", "right"]].set_visible(False)
+    for axes in list(all_axes.flat)[len(shown) :]:
+        axes.set_visible(False)
     _save(figure, file)
 
 

@@ -88,6 +88,7 @@ class Record:
             ]
             entry["samples"] = found.samples
             entry["stages"] = found.stages
+            entry["curve"] = found.curve
         self.told["benchmarks"][name] = entry
         self.write()
 
@@ -100,6 +101,11 @@ class Record:
         """Of all benchmarks."""
         entries = self.told["benchmarks"].values()
         return [measurement(each) for entry in entries for each in entry.get("measurements", ())]
+
+    @property
+    def curve(self) -> dict[str, list[float]]:
+        """What grows with the number of open runs."""
+        return {key: row for entry in self.told["benchmarks"].values() for key, row in entry.get("curve", {}).items()}
 
     @property
     def stages(self) -> list[dict[str, float]]:

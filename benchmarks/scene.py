@@ -145,8 +145,16 @@ class Stand:
 
 
 @contextlib.asynccontextmanager
-async def stand(scene: Scene, values: dict[str, Any] | None = None) -> AsyncIterator[Stand]:
-    """A node that is online; `values`: further ones of the chart."""
+async def stand(
+    scene: Scene, values: dict[str, Any] | None = None, prepare: Callable[[str], None] = lambda namespace: None
+) -> AsyncIterator[Stand]:
+    """A node that is online.
+
+    Args:
+        scene: where.
+        values: further ones of the chart.
+        prepare: told the namespace, before anything is installed in it.
+    """
     with tempfile.TemporaryDirectory(dir=scene.folder) as name:
         folder = Path(name)
         ours, theirs = await asyncio.to_thread(lambda: (scene.collaboration(), scene.collaboration()))
@@ -156,6 +164,7 @@ async def stand(scene: Scene, values: dict[str, Any] | None = None) -> AsyncIter
         async with witness("benchmarks.server_witness", address, target, str(at_server)) as port:
             node = scene.node(ours, int(port))
             node.values |= values or {}
+            await asyncio.to_thread(prepare, node.namespace)
             try:
                 kubeconfig = str(scene.cluster.kubeconfig)
                 async with witness("benchmarks.cluster_witness", kubeconfig, node.namespace, str(in_cluster)):

@@ -21,8 +21,6 @@ class SeenJob:
 
     name: str
     labels: dict[str, str] = field(default_factory=dict)
-    manifest: dict[str, Any] = field(default_factory=dict)
-    """The Job as it was when it was seen first."""
     grace: float = 0.0
     created: float | None = None
     scheduled: float | None = None
@@ -50,6 +48,8 @@ class SeenInCluster:
 
     def __init__(self) -> None:
         self.jobs: dict[str, SeenJob] = {}
+        self.pattern: dict[str, Any] = {}
+        """The first Job of a run, whole: there may be thousands, and they are all alike."""
         self._of_task: dict[int, SeenJob] = {}
 
     def take(self, lines: Iterable[dict[str, Any]]) -> None:
@@ -75,10 +75,11 @@ class SeenInCluster:
     def _job(self, at: float, kind: str, job: dict[str, Any]) -> None:
         seen = self._of_name(job["metadata"]["name"])
         if seen.created is None:
-            seen.created, seen.manifest = at, job
+            seen.created = at
             seen.labels = dict(job["metadata"].get("labels") or {})
             if (task := seen.task_id) is not None and seen.run_id is not None:
                 self._of_task.setdefault(task, seen)
+                self.pattern = self.pattern or job
         if kind == "DELETED":
             seen.gone = seen.gone or at
         ended = {"Complete", "Failed"}
@@ -107,6 +108,8 @@ class SeenAtServer:
     """What a node and its server said to each other."""
 
     def __init__(self) -> None:
+        self.exchanges = 0
+        """How many calls there were, of whatever kind."""
         self.told: dict[int, float] = {}
         """When the node was told of a task, by its id."""
         self._of_run: dict[int, list[Call]] = {}
@@ -122,6 +125,7 @@ class SeenAtServer:
                 self._word(line["at"], line["text"])
 
     def _call(self, call: Call) -> None:
+        self.exchanges += 1
         if (run := call.run_id) is not None:
             self._of_run.setdefault(run, []).append(call)
             if call.delivers:

@@ -75,22 +75,25 @@ COMPONENTS = (
     Component("pause", {"pause": "."}),
 )
 
+KWOK = Component("kwok", {"kwok": "sigs.k8s.io/kwok/cmd/kwok"})
+"""Pretends to be the kubelet of machines that there are none of; for benchmarks, and no part of the cluster."""
+
 
 def folder(component: str) -> Path:
     """Where the named component's programs are."""
     return next(c.folder for c in COMPONENTS if c.name == component)
 
 
-def ensure(say: Callable[[str], None]) -> None:
-    """Build what the cache lacks.
+def ensure(say: Callable[[str], None], components: tuple[Component, ...] = COMPONENTS) -> None:
+    """Build what the cache lacks of these components, by default the cluster's.
 
     Raises:
         ClusterError: when there is no Go, or with what Go said last.
     """
-    if all(component.folder.exists() for component in COMPONENTS):
+    if all(component.folder.exists() for component in components):
         return
     with locks.exclusive(cache() / "components" / "lock", "waiting for another build of the components"):
-        missing = [component for component in COMPONENTS if not component.folder.exists()]
+        missing = [component for component in components if not component.folder.exists()]
         if missing:
             say(f"building {', '.join(c.name for c in missing)}; all of it takes about 15 minutes on two cores, once")
         for component in missing:

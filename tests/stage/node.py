@@ -128,7 +128,7 @@ class Release:
         restarted in the same pod. Elsewhere the pod is deleted with a grace period of 0, the closest the API offers.
         """
         (pod,) = self.pods("launcher")
-        process = _process_of(pod["metadata"]["uid"])
+        process = process_of(pod["metadata"]["uid"])
         if process is not None:
             os.kill(process, signal.SIGKILL)
             return f"SIGKILL to process {process}"
@@ -216,7 +216,7 @@ def owner_of_this_process() -> str:
     return f"{socket.gethostname()[:40]}-{os.getpid()}"
 
 
-def _process_of(pod_uid: str) -> int | None:
+def process_of(pod_uid: str) -> int | None:
     """Find the launcher of a pod among this machine's processes: their cgroup names the pod."""
     for cgroup in Path("/proc").glob("[0-9]*/cgroup"):
         try:
