@@ -11,7 +11,7 @@ import json
 import secrets
 import subprocess
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from ipaddress import IPv4Address
 from pathlib import Path
@@ -37,6 +37,7 @@ PODS = 1000
 """How many run at once."""
 _CLAIM = "tasks"
 _READY_SECONDS = 60
+_GONE_SECONDS = 900
 # The scheduling of all but checks, which have task number 0.
 _TEMPLATE = """\
 {{% extends "shipped/job.yaml.j2" %}}
@@ -91,6 +92,8 @@ class FakeNode:
     name: str
     scene: Scene
     tasks: Path
+    namespaces: list[str] = field(default_factory=list)
+    """Those that have pods on it."""
 
     def values(self, *, ending: bool) -> dict[str, Any]:
         """The chart's values: all runs are for this machine, and end after a second, or not at all."""
@@ -102,6 +105,7 @@ class FakeNode:
 
     def prepare(self, namespace: str) -> None:
         """Make a task volume that pods of any machine may have: a folder of the real one, at no particular machine."""
+        self.namespaces.append(namespace)
         size = {"storage": "1Gi"}
         volume = {
             "apiVersion": "v1",
@@ -158,7 +162,11 @@ async def fake_node(scene: Scene) -> AsyncIterator[FakeNode]:
             patch = {"status": status(str(address))}
             await scene.api.patch(f"{nodes}/{name}/status", patch)
             await ready(scene, name, kwok)
-            yield FakeNode(name, scene, tasks)
+            fake = FakeNode(name, scene, tasks)
+            try:
+                yield fake
+            finally:
+                await emptied(fake)
         finally:
             await scene.api.call("DELETE", f"{nodes}/{name}")
             volumes = "/api/v1/persistentvolumes"
@@ -177,6 +185,14 @@ async def ready(scene: Scene, name: str, kwok: "subprocess.Popen[bytes]") -> Non
             return
         await asyncio.sleep(0.5)
     raise StageError(f"kwok did not take machine {name} within {_READY_SECONDS} s.")
+
+
+async def emptied(fake: FakeNode) -> None:
+    """Wait until the namespaces with pods on the machine are gone: without its kubelet they would go slowly."""
+    for namespace in fake.namespaces:
+        arguments = ("wait", "--for=delete", f"namespace/{namespace}", f"--timeout={_GONE_SECONDS}s")
+        with contextlib.suppress(StageError):  # they still go, when the cluster misses the machine
+            await asyncio.to_thread(fake.scene.kubectl, *arguments, seconds=_GONE_SECONDS + 10)
 
 
 @contextlib.contextmanager

@@ -28,11 +28,10 @@ async def measure(scene: Scene, effort: Effort) -> Found:
         collaboration = await asyncio.to_thread(scene.collaboration)
         node = await asyncio.to_thread(scene.node, collaboration)
         try:
-            online.append(await asyncio.to_thread(install, node))
-            gates.append(gate_seconds(await asyncio.to_thread(node.launcher_events)))
-            await asyncio.to_thread(node.uninstall)
             pods.append(await bare(scene, node.namespace, bare_pod(scene.images["v6-node"].ref), "pods"))
             jobs.append(await bare(scene, node.namespace, bare_job(scene.algorithm), "jobs"))
+            online.append(await asyncio.to_thread(install, node))
+            gates.append(gate_seconds(await asyncio.to_thread(node.launcher_events)))
         finally:
             await asyncio.to_thread(node.remove)
     return Found(

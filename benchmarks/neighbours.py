@@ -43,7 +43,7 @@ async def measure(scene: Scene, effort: Effort) -> Found:
         for _ in range(effort.rounds):
             tasks = await trouble(there)
             beside.append((await crowd.runs(there, ORDINARY, "sleep", 0))[0])
-            await crowd.each(tasks, there.sender.kill)
+            await crowd.each(still_open(there, tasks), there.sender.kill)
             await there.quiet()
             alone.append((await crowd.runs(there, ORDINARY, "sleep", 0))[0])
             await there.quiet()
@@ -51,6 +51,12 @@ async def measure(scene: Scene, effort: Effort) -> Found:
         [Measurement("neighbours", median(beside), median(alone))],
         {f"{ORDINARY} runs beside three that can't end, s": beside, f"{ORDINARY} runs alone, s": alone},
     )
+
+
+def still_open(there: Stand, tasks: list[int]) -> list[int]:
+    """Those of the tasks whose result the server does not have."""
+    jobs = [(task, there.in_cluster.of_task(task)) for task in tasks]
+    return [task for task, job in jobs if not (job and there.at_server.delivery(job.run_id or 0))]
 
 
 async def trouble(there: Stand) -> list[int]:

@@ -57,12 +57,14 @@ class Sender:
 
     Args:
         caller: with the researcher's token.
+        administrator: with the administrator's: a researcher may not kill.
         collaboration: the researcher's.
         organization: whose node gets them.
     """
 
-    def __init__(self, caller: Caller, collaboration: int, organization: int) -> None:
+    def __init__(self, caller: Caller, administrator: Caller, collaboration: int, organization: int) -> None:
         self._caller = caller
+        self._administrator = administrator
         self._collaboration = collaboration
         self._organization = organization
 
@@ -73,9 +75,14 @@ class Sender:
         name, password = collaboration.federation.user(organization)
         server = collaboration.federation.server
         base = f"{server.url}:{server.port}"
-        login = {"username": name, "password": password}
-        token = (await Caller(http, base).call("POST", f"{API_PATH}/token/user", login))["access_token"]
-        return cls(Caller(http, base, token), collaboration.id, organization.id)
+
+        async def log_in(name: str, password: str) -> Caller:
+            login = {"username": name, "password": password}
+            answer = await Caller(http, base).call("POST", f"{API_PATH}/token/user", login)
+            return Caller(http, base, answer["access_token"])
+
+        callers = await log_in(name, password), await log_in("root", server.root_password)
+        return cls(*callers, collaboration.id, organization.id)
 
     async def send(self, image: str, method: str, *arguments: Any, name: str = "") -> Sent:
         """Send a task that calls `method(*arguments)`; its name is the method's unless it is given."""
@@ -95,7 +102,7 @@ class Sender:
 
     async def kill(self, task: int) -> None:
         """Order a task to be killed."""
-        await self._caller.call("POST", f"{API_PATH}/kill/task", {"id": task})
+        await self._administrator.call("POST", f"{API_PATH}/kill/task", {"id": task})
 
     async def result(self, task: int) -> Any:
         """What the only run of a task returned."""
