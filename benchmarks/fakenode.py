@@ -151,7 +151,7 @@ async def fake_node(scene: Scene) -> AsyncIterator[FakeNode]:
         each.chmod(0o777)  # the launcher is nobody in particular on this machine
     address = IPv4Address(scene.cluster.host_address) + 8
     (folder / "log").write_text(f"{datetime.now(UTC).isoformat().replace('+00:00', 'Z')} stdout F simulated\n")
-    (folder / "kwok.yaml").write_text(configuration(folder / "log"))
+    (folder / "kwok.yaml").write_text(configuration(folder / "log", address))
     issue_certificate(scene.cluster.home.state / "pki", folder, address)
     nodes = "/api/v1/nodes"
     with contextlib.ExitStack() as stack:
@@ -159,8 +159,6 @@ async def fake_node(scene: Scene) -> AsyncIterator[FakeNode]:
         await scene.api.call("POST", nodes, machine(name))
         try:
             kwok = stack.enter_context(program(scene, name, folder, address))
-            patch = {"status": status(str(address))}
-            await scene.api.patch(f"{nodes}/{name}/status", patch)
             await ready(scene, name, kwok)
             fake = FakeNode(name, scene, tasks)
             try:
@@ -257,25 +255,19 @@ def machine(name: str) -> dict[str, Any]:
     }
 
 
-def status(address: str) -> dict[str, Any]:
-    """What a kubelet would say of the machine."""
-    room = {"cpu": "10k", "memory": "100Ti", "ephemeral-storage": "100Ti", "pods": str(PODS)}
-    return {
-        "conditions": [{"type": "Ready", "status": "True", "reason": "Simulated"}],
-        "addresses": [{"type": "InternalIP", "address": address}],
-        "daemonEndpoints": {"kubeletEndpoint": {"Port": PORT}},
-        "capacity": room,
-        "allocatable": room,
+def configuration(log: Path, address: IPv4Address) -> str:
+    """What kwok does: the machine is ready; a pod runs at once, ends where it is marked so, goes when it is deleted."""
+    ready = {
+        "key": '.status.conditions.[] | select(.type == "Ready") | .status',
+        "operator": "NotIn",
+        "values": ["True"],
     }
-
-
-def configuration(log: Path) -> str:
-    """What kwok does: a pod runs at once, ends after a second if it is marked so, and goes when it is deleted."""
     left = {"key": ".metadata.deletionTimestamp", "operator": "DoesNotExist"}
     pending, running = ({"key": ".status.phase", "operator": "In", "values": [each]} for each in ("Pending", "Running"))
     marked = {"key": f'.metadata.labels["{ENDS}"]', "operator": "In", "values": [SOON]}
     deleted = {"key": ".metadata.deletionTimestamp", "operator": "Exists"}
     stages = [
+        _stage("is ready", [ready], {"statusTemplate": _machine_status(address)}, kind="Node"),
         _stage("starts", [left, pending], {"statusTemplate": _RUNNING}),
         _stage("ends", [left, running, marked], {"statusTemplate": _ENDED}, RUN_MILLISECONDS),
         _stage("goes", [deleted], {"delete": True}),
@@ -289,12 +281,34 @@ def configuration(log: Path) -> str:
     return yaml.safe_dump_all([*stages, logs])
 
 
-def _stage(name: str, when: list[dict[str, Any]], then: dict[str, Any], milliseconds: int = 0) -> dict[str, Any]:
+def _machine_status(address: IPv4Address) -> str:
+    """What a kubelet would say of the machine."""
+    room = {"cpu": "10k", "memory": "100Ti", "ephemeral-storage": "100Ti", "pods": str(PODS)}
+    now = "{{ Now }}"
+    ready = {"type": "Ready", "status": "True", "reason": "Simulated", "lastHeartbeatTime": now}
+    told = {
+        "conditions": [ready | {"lastTransitionTime": now}],
+        "addresses": [{"type": "InternalIP", "address": str(address)}],
+        "daemonEndpoints": {"kubeletEndpoint": {"Port": PORT}},
+        "capacity": room,
+        "allocatable": room,
+    }
+    return json.dumps(told)  # JSON is YAML
+
+
+def _stage(
+    name: str, when: list[dict[str, Any]], then: dict[str, Any], milliseconds: int = 0, *, kind: str = "Pod"
+) -> dict[str, Any]:
     spec: dict[str, Any] = {
-        "resourceRef": {"apiGroup": "v1", "kind": "Pod"},
+        "resourceRef": {"apiGroup": "v1", "kind": kind},
         "selector": {"matchExpressions": when},
         "next": then,
     }
     if milliseconds:
         spec["delay"] = {"durationMilliseconds": milliseconds}
-    return {"apiVersion": "kwok.x-k8s.io/v1alpha1", "kind": "Stage", "metadata": {"name": name}, "spec": spec}
+    return {
+        "apiVersion": "kwok.x-k8s.io/v1alpha1",
+        "kind": "Stage",
+        "metadata": {"name": name.replace(" ", "-")},
+        "spec": spec,
+    }

@@ -47,13 +47,6 @@ class RawApi:
         text = await self.text(method, path, body, query)
         return dict(json.loads(text)) if text else {}
 
-    async def patch(self, path: str, body: Tree) -> None:
-        """Merge something into an object."""
-        response = await self._send("PATCH", path, body, None, _CALL, kind="application/merge-patch+json")
-        async with response:
-            if response.status >= 400:
-                raise StageError(f"PATCH {path} was answered {response.status}: {await response.text()}")
-
     async def text(self, method: str, path: str, body: Tree | None = None, query: Tree | None = None) -> str:
         """The same where the answer is no JSON."""
         response = await self._send(method, path, body, query, _CALL)
@@ -74,20 +67,13 @@ class RawApi:
                 yield line
 
     async def _send(
-        self,
-        method: str,
-        path: str,
-        body: Tree | None,
-        query: Tree | None,
-        limits: aiohttp.ClientTimeout,
-        *,
-        kind: str = "application/json",
+        self, method: str, path: str, body: Tree | None, query: Tree | None, limits: aiohttp.ClientTimeout
     ) -> aiohttp.ClientResponse:
         request = await self._client.param_serialize(
             method,
             path,
             query_params=list((query or {}).items()),
-            header_params={"Content-Type": kind},
+            header_params={"Content-Type": "application/json"},
             body=body,
             auth_settings=["BearerToken"],
         )

@@ -12,7 +12,7 @@ import yaml
 from cryptography import x509
 
 from benchmarks import fakenode
-from benchmarks.fakenode import ENDS, FakeNode, configuration, issue_certificate, machine, status
+from benchmarks.fakenode import ENDS, FakeNode, configuration, issue_certificate, machine
 from benchmarks.openruns import write_runs
 from ci.cluster.certificates import Authority
 from tests.unit.test_layout import rendered
@@ -47,8 +47,17 @@ def test_written_runs_are_open_each_with_a_task_and_a_job_of_its_own(tmp_path: P
 
 
 def test_kwok_is_told_of_a_beginning_an_end_and_a_departure(tmp_path: Path) -> None:
-    starts, ends, goes, logs = yaml.safe_load_all(configuration(tmp_path / "log"))
-    assert [each["metadata"]["name"] for each in (starts, ends, goes)] == ["starts", "ends", "goes"]
+    ready, starts, ends, goes, logs = yaml.safe_load_all(configuration(tmp_path / "log", IPv4Address("192.0.2.9")))
+    assert [each["metadata"]["name"] for each in (ready, starts, ends, goes)] == ["is-ready", "starts", "ends", "goes"]
+    assert [each["spec"]["resourceRef"]["kind"] for each in (ready, starts, ends, goes)] == [
+        "Node",
+        "Pod",
+        "Pod",
+        "Pod",
+    ]
+    told = yaml.safe_load(ready["spec"]["next"]["statusTemplate"])
+    assert told["addresses"] == [{"type": "InternalIP", "address": "192.0.2.9"}]
+    assert told["allocatable"]["pods"] == str(fakenode.PODS)
     assert ends["spec"]["delay"] == {"durationMilliseconds": fakenode.RUN_MILLISECONDS}
     assert goes["spec"]["next"] == {"delete": True}
     assert logs["spec"]["logs"][0]["logsFile"] == str(tmp_path / "log")
@@ -59,7 +68,6 @@ def test_kwok_is_told_of_a_beginning_an_end_and_a_departure(tmp_path: Path) -> N
 def test_nothing_is_put_on_the_machine_that_does_not_ask_for_it() -> None:
     (taint,) = machine("fake")["spec"]["taints"]
     assert taint["effect"] == "NoSchedule"
-    assert status("192.0.2.1")["allocatable"]["pods"] == str(fakenode.PODS)
 
 
 @pytest.mark.parametrize("ending", [True, False])
