@@ -10,6 +10,7 @@ import contextlib
 import json
 import secrets
 import subprocess
+import tempfile
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -145,16 +146,16 @@ async def fake_node(scene: Scene) -> AsyncIterator[FakeNode]:
     await asyncio.to_thread(build.ensure, print, (build.KWOK,))
     name = f"v6-fake-{secrets.token_hex(3)}"
     folder = scene.folder / name
-    tasks = folder / "tasks"
-    tasks.mkdir(parents=True)
-    for each in (scene.folder, folder, tasks):
-        each.chmod(0o777)  # the launcher is nobody in particular on this machine
+    folder.mkdir()
     address = IPv4Address(scene.cluster.host_address) + 8
     (folder / "log").write_text(f"{datetime.now(UTC).isoformat().replace('+00:00', 'Z')} stdout F simulated\n")
     (folder / "kwok.yaml").write_text(configuration(folder / "log", address))
     issue_certificate(scene.cluster.home.state / "pki", folder, address)
     nodes = "/api/v1/nodes"
     with contextlib.ExitStack() as stack:
+        # Beside the scene's own folder, which has secrets: the launcher is nobody in particular on this machine.
+        tasks = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="v6-bench-tasks-")))
+        tasks.chmod(0o777)
         stack.enter_context(own_address(scene.cluster.host_address, address))
         await scene.api.call("POST", nodes, machine(name))
         try:
