@@ -56,13 +56,14 @@ def values_for(
 def images_for(images: Mapping[str, Image]) -> dict[str, Any]:
     """The part of the values that says which images the product consists of, and what the isolation check tries."""
     return {
-        "image": _image(images["v6-node"].ref),
-        "isolation": {"image": _image(images["v6-node-diagnostics"].ref), "outside": list(INTERNET)},
-        **{section: {"image": _image(images[name].ref)} for section, name in OPTIONAL.items() if name in images},
+        "image": image_for(images["v6-node"].ref),
+        "isolation": {"image": image_for(images["v6-node-diagnostics"].ref), "outside": list(INTERNET)},
+        **{section: {"image": image_for(images[name].ref)} for section, name in OPTIONAL.items() if name in images},
     }
 
 
-def _image(reference: str) -> dict[str, str]:
+def image_for(reference: str) -> dict[str, str]:
+    """The values' way to name an image."""
     repository, _, tag = reference.rpartition(":")
     return {"repository": repository, "tag": tag, "pullPolicy": "IfNotPresent"}
 

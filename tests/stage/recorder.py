@@ -5,6 +5,7 @@ websockets. Redirects and links stay right because the Host header is passed on 
 """
 
 import asyncio
+import contextlib
 import json
 import ssl
 import threading
@@ -59,6 +60,10 @@ class Recorder:
     intercept: Callable[[str, str, Any], int | None] | None = None
     # Called with an exchange once the server answered; true keeps the answer back until the client gives up.
     withhold: Callable[[Exchange], bool] | None = None
+    # Called with an exchange and the body of the server's answer; returns the body that is passed on.
+    replace: Callable[[Exchange, bytes], bytes] | None = None
+    # Called with what the server says on a websocket; returns what is passed on, and each after how many seconds.
+    retell: Callable[[str], list[tuple[float, str]]] | None = None
 
     def __post_init__(self) -> None:
         self._loop = asyncio.new_event_loop()
@@ -129,6 +134,8 @@ class Recorder:
         self.exchanges.append(exchange)
         if self.withhold and self.withhold(exchange):
             await self._stop.wait()
+        if self.replace:
+            payload = self.replace(exchange, payload)
         keep = {k: v for k, v in answer.headers.items() if k.lower() not in HOP - {"content-encoding"}}
         return web.Response(status=answer.status, body=payload, headers=keep)
 
@@ -137,7 +144,8 @@ class Recorder:
         await here.prepare(request)
         keep = {k: v for k, v in _headers(request.headers).items() if not k.lower().startswith("sec-websocket")}
         async with self._http.ws_connect(self.target + request.path_qs, headers=keep, max_msg_size=0) as there:
-            directions = [asyncio.ensure_future(_pass_on(here, there)), asyncio.ensure_future(_pass_on(there, here))]
+            told = _pass_on(there, here, lambda text: self.retell(text) if self.retell else [(0, text)])
+            directions = [asyncio.ensure_future(_pass_on(here, there)), asyncio.ensure_future(told)]
             _, pending = await asyncio.wait(directions, return_when=asyncio.FIRST_COMPLETED)
             for each in pending:
                 each.cancel()
@@ -148,12 +156,29 @@ class Recorder:
 async def _pass_on(
     source: web.WebSocketResponse | aiohttp.ClientWebSocketResponse,
     target: web.WebSocketResponse | aiohttp.ClientWebSocketResponse,
+    retell: Callable[[str], list[tuple[float, str]]] = lambda text: [(0, text)],
 ) -> None:
     async for message in source:
         if message.type is aiohttp.WSMsgType.TEXT:
-            await target.send_str(message.data)
+            for seconds, text in retell(message.data):
+                if seconds:
+                    asyncio.get_running_loop().call_later(seconds, _tell_later, target, text)
+                else:
+                    await target.send_str(text)
         elif message.type is aiohttp.WSMsgType.BINARY:
             await target.send_bytes(message.data)
+
+
+def _tell_later(target: web.WebSocketResponse | aiohttp.ClientWebSocketResponse, text: str) -> None:
+    async def tell() -> None:
+        with contextlib.suppress(ConnectionError):  # it ended meanwhile
+            await target.send_str(text)
+
+    _telling.add(task := asyncio.ensure_future(tell()))
+    task.add_done_callback(_telling.discard)
+
+
+_telling: set["asyncio.Task[None]"] = set()
 
 
 def _headers(headers: Any) -> dict[str, str]:

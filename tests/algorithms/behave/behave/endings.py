@@ -119,8 +119,10 @@ def tell(lines: int, every: float) -> int:
     return lines
 
 
-def tick(name: str, seconds: float = 0) -> dict[str, int | str]:
+def tick(name: str, seconds: float = 0, failure: str = "") -> dict[str, int | str]:
     """Leave a mark in the file `name` of the job's own folder, take `seconds`, and count all the marks there.
+
+    With `failure` it ends with that instead, but does leave its mark.
 
     Marks survive the container, so a run that was executed twice has two of them. They are lines with the time in
     seconds since 1970, each written by one appending write, which does not mix with another process's.
@@ -134,4 +136,6 @@ def tick(name: str, seconds: float = 0) -> dict[str, int | str]:
     finally:
         os.close(descriptor)
     time.sleep(seconds)
+    if failure:
+        crash(failure)
     return {"executions": len(file.read_text().splitlines()), "run": name}
