@@ -7,7 +7,6 @@ import os
 import signal
 import subprocess
 import sys
-from pathlib import Path
 
 from . import DIRECTOR, STRUCK
 
@@ -17,15 +16,15 @@ def main() -> int:
     words = sys.argv[1:]
     if DIRECTOR not in os.environ:
         os.execv(sys.executable, [sys.executable, "-m", *words])
-    Path(STRUCK).unlink(missing_ok=True)
+    STRUCK.unlink(missing_ok=True)
     while True:
         child = subprocess.Popen([sys.executable, "-m", "faulty.child", *words])
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda number, _, child=child: child.send_signal(number))
         status = child.wait()
-        if not (status == -signal.SIGKILL and Path(STRUCK).exists()):
+        if not (status == -signal.SIGKILL and STRUCK.exists()):
             return status if status >= 0 else 128 - status
-        Path(STRUCK).unlink()
+        STRUCK.unlink()
 
 
 if __name__ == "__main__":

@@ -106,14 +106,17 @@ def _unwatched() -> Any:
 
 def _tell_of_changes(event: str, args: tuple[Any, ...]) -> None:
     told = getattr(_busy_with, "told", None)
-    if told and (event in _CHANGES or (event == "open" and _for_writing(args))):
+    if told and is_change(event, args):
         _busy_with.told = None  # what is told may open files too
         told()
         _busy_with.told = told
 
 
-def _for_writing(args: tuple[Any, ...]) -> bool:
-    return bool((args[2] or 0) & (os.O_WRONLY | os.O_RDWR | os.O_CREAT))
+def is_change(event: str, args: tuple[Any, ...]) -> bool:
+    """Whether an event of Python's is a change of a file or folder that is about to be made."""
+    if event == "open":
+        return bool((args[2] or 0) & (os.O_WRONLY | os.O_RDWR | os.O_CREAT))
+    return event in _CHANGES
 
 
 # Watches
