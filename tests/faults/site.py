@@ -52,6 +52,8 @@ class Wanted:
     failure: str = ""
     killed: bool = False
     """By the researcher, while it runs."""
+    calls: int = 0
+    """Of the server, through the proxy."""
 
     @property
     def status(self) -> str:
@@ -87,7 +89,7 @@ class FaultySite:
     def send(self, wanted: Wanted, strikes: list[Strike] | None = None) -> Sent:
         """Send a task whose algorithm leaves a mark of its own, and say what shall happen to its run."""
         mark = f"mark-{secrets.token_hex(6)}"
-        task = self.researcher.send(self.image, "tick", mark, wanted.seconds, wanted.failure)
+        task = self.researcher.send(self.image, "tick", mark, wanted.seconds, wanted.failure, wanted.calls)
         sent = Sent(task, task.run()["id"], mark, wanted)
         self.direction.plan(sent.run, strikes or [])
         return sent
