@@ -35,6 +35,9 @@ test-all: check ## Everything there is
 explore: $(VENV)/ready ## Look for what breaks the reconciler and no test knows yet (EXAMPLES=3000, 3 minutes)
 	V6_NODE_EXPLORE=$(EXAMPLES) $(PYTEST) tests/unit/test_reconciler_model.py
 
+soak: $(VENV)/ready ## A thousand runs while things go wrong at random; goes on where it was (RUNS=1000 SEED=…)
+	$(RUN) -m tests.soak --runs $(or $(RUNS),1000) $(if $(SEED),--seed $(SEED))
+
 demo: $(VENV)/ready ## A federated average over three nodes on a real cluster, shown as it happens
 	$(RUN) -m demo up
 
@@ -65,4 +68,4 @@ lock: $(VENV)/ready ## Resolve the dependencies anew
 	$(VENV)/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
 	  --upgrade --extra dev --constraints requirements.lock pyproject.toml --output-file requirements-dev.lock
 
-.PHONY: help check test test-all explore demo demo-down poc poc-down cluster-up cluster-down cluster-status images lock
+.PHONY: help check test test-all soak explore demo demo-down poc poc-down cluster-up cluster-down cluster-status images lock

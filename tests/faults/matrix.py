@@ -30,10 +30,8 @@ class Fault(Enum):
     WATCHES_CUT = "all watches break at it"
     WATCHES_EXPIRED = "all watches hear 410 Gone at it"
 
-    @property
-    def kills(self) -> bool:
-        """Whether it ends the launcher."""
-        return self in {Fault.KILLED_BEFORE, Fault.KILLED_AFTER, Fault.KILLED_WITHIN}
+
+_KILLING = {Fault.KILLED_BEFORE, Fault.KILLED_AFTER, Fault.KILLED_WITHIN}
 
 
 @dataclass(frozen=True)
@@ -56,6 +54,11 @@ class Case:
         if self.step.name == "databases' hosts compared":
             return Wanted(RUNS_FOR, failure="the patients are too few")
         return Wanted(RUNS_ON if self.step.name in _WHILE_IT_RUNS else RUNS_FOR)
+
+    @property
+    def kills(self) -> bool:
+        """Whether the launcher is killed in it."""
+        return self.fault in _KILLING or self.step.name in _COMES_FROM
 
     def strikes(self, site: FaultySite) -> list[Strike]:
         """What happens to the run: the fault, after what it takes for the run to get to the step."""

@@ -136,6 +136,11 @@ class Release:
         self.kubectl("delete", "pod", LAUNCHER, "--grace-period=0", "--force", namespace=self.namespace)
         return "pod deleted with grace period 0"
 
+    def kill_proxy(self) -> None:
+        """End a proxy without warning, as far as the API lets one."""
+        pod = self.pods("proxy")[0]["metadata"]["name"]
+        self.kubectl("delete", "pod", pod, "--grace-period=0", "--force", "--wait=false", namespace=self.namespace)
+
     def uninstall(self) -> None:
         self.kubectl.helm("uninstall", RELEASE, "--ignore-not-found", namespace=self.namespace)
 
