@@ -1,5 +1,6 @@
 """What the test image's launcher asks at each step of a run: the test decides, and remembers where each run was."""
 
+import contextlib
 import json
 import socketserver
 import threading
@@ -74,8 +75,9 @@ class Direction:
 
         class Handler(socketserver.StreamRequestHandler):
             def handle(self) -> None:
-                for line in self.rfile:
-                    self.wfile.write(f"{direction.answer(json.loads(line))}\n".encode())
+                with contextlib.suppress(ConnectionError):  # a launcher that is killed takes no leave
+                    for line in self.rfile:
+                        self.wfile.write(f"{direction.answer(json.loads(line))}\n".encode())
 
         class Server(socketserver.ThreadingTCPServer):
             daemon_threads = True
