@@ -28,6 +28,7 @@ class Fault(Enum):
     API_AWAY = "no API server at it"
     API_SILENT = "the API server's answers are lost at it"
     WATCHES_CUT = "all watches break at it"
+    PODS_LATE = "what becomes of pods is heard late at it"
     WATCHES_EXPIRED = "all watches hear 410 Gone at it"
 
 
@@ -58,20 +59,25 @@ class Case:
     @property
     def kills(self) -> bool:
         """Whether the launcher is killed in it."""
-        return self.fault in _KILLING or self.step.name in _COMES_FROM
+        return self.fault in _KILLING or _COMES_FROM.get(self.step.name, ("", ""))[1] == "die"
 
     def strikes(self, site: FaultySite) -> list[Strike]:
         """What happens to the run: the fault, after what it takes for the run to get to the step."""
         return [*_on_the_way(self.step), Strike(self.step.name, _when(self.fault), _act(self.fault, site), self.nth)]
 
 
-# Where the launcher comes to only when it was killed before.
-_COMES_FROM = {"Job looked for": "files written", "server asked": "Job created"}
+# Where the launcher comes to only when it was killed before, or hears of pods later than of Jobs.
+_COMES_FROM = {
+    "Job looked for": ("files written", "die"),
+    "server asked": ("Job created", "die"),
+    "pod looked for": ("active reported", "deaf"),
+}
 
 
 def _on_the_way(step: Step) -> Iterator[Strike]:
-    if before := _COMES_FROM.get(step.name):
-        yield Strike(before, "after", lambda: "die")
+    if step.name in _COMES_FROM:
+        before, order = _COMES_FROM[step.name]
+        yield Strike(before, "after", lambda: order)
 
 
 def _when(fault: Fault) -> str:
@@ -91,6 +97,8 @@ def _act(fault: Fault, site: FaultySite) -> Callable[[], str]:
                 site.api_way.silent(AWAY)
             case Fault.WATCHES_CUT:
                 site.api_way.away(0)
+            case Fault.PODS_LATE:
+                return "deaf"
             case Fault.WATCHES_EXPIRED:
                 return "expire"
             case _:
@@ -121,7 +129,8 @@ _STANDS_FOR = {
     "log read": Fault.API_AWAY,
     "active reported": Fault.SERVER_SILENT,
     "log shown": Fault.SERVER_AWAY,
-    "log collected": Fault.API_AWAY,
+    "pod looked for": Fault.API_SILENT,
+    "log collected": Fault.PODS_LATE,
     "result read": Fault.KILLED_AFTER,
     "databases' hosts compared": Fault.WATCHES_CUT,
     "kill noted": Fault.KILLED_AFTER,

@@ -73,6 +73,8 @@ class Trouble:
                 self._orders.append("die")
             case chance.EXPIRED:
                 self._orders.append("expire")
+            case chance.PODS_LATE:
+                self._orders.append("deaf")
             case chance.PROXY_KILLED:
                 with contextlib.suppress(StageError):  # it is just being started anew
                     self._site.node.kill_proxy()

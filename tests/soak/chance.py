@@ -29,9 +29,19 @@ class Event:
 
 
 KILLED, PROXY_KILLED, EXPIRED = "launcher killed", "proxy killed", "watches hear 410 Gone"
+PODS_LATE = "pods are heard of late"
 SERVER_AWAY, SERVER_SILENT = "no server", "the server's answers are lost"
 API_AWAY, API_SILENT = "no API server", "the API server's answers are lost"
-_WEIGHTS = {KILLED: 3, PROXY_KILLED: 1, EXPIRED: 2, SERVER_AWAY: 3, SERVER_SILENT: 2, API_AWAY: 3, API_SILENT: 2}
+_WEIGHTS = {
+    KILLED: 3,
+    PROXY_KILLED: 1,
+    EXPIRED: 2,
+    PODS_LATE: 2,
+    SERVER_AWAY: 3,
+    SERVER_SILENT: 2,
+    API_AWAY: 3,
+    API_SILENT: 2,
+}
 _BETWEEN = 6.0
 _LONGEST = 8.0
 

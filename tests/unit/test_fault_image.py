@@ -5,7 +5,9 @@ import json
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -155,13 +157,27 @@ async def test_watches_hear_that_they_are_too_old(monkeypatch: pytest.MonkeyPatc
         finally:
             ended.append(True)
 
-    expiries = 0
+    told = SimpleNamespace(expiries=0, deaf_until=0.0)
     monkeypatch.setattr(KubeApi, "lines", lines)
-    seam.expire_watches(lambda: expiries)
+    seam.distort_watches(told)
     heard = KubeApi.lines(None, "/path", {})  # type: ignore[arg-type]
     assert await anext(heard) == b"one"
-    expiries += 1
+    told.expiries += 1
     event = json.loads(await anext(heard))
     assert (event["type"], event["object"]["code"]) == ("ERROR", 410)
     assert [each async for each in heard] == []
     assert ended == [True]
+
+
+async def test_the_watch_of_pods_can_be_late_while_others_are_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def lines(self: Any, path: str, query: Any):
+        yield b"one"
+
+    told = SimpleNamespace(expiries=0, deaf_until=time.monotonic() + 0.5)
+    monkeypatch.setattr(KubeApi, "lines", lines)
+    seam.distort_watches(told)
+    began = time.monotonic()
+    assert [each async for each in KubeApi.lines(None, "/jobs", {})] == [b"one"]  # type: ignore[arg-type]
+    assert time.monotonic() - began < 0.4
+    assert [each async for each in KubeApi.lines(None, "/pods", {})] == [b"one"]  # type: ignore[arg-type]
+    assert time.monotonic() - began > 0.4

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from . import DIRECTOR
 from .director import Director
-from .seam import expire_watches, wrap_all
+from .seam import distort_watches, wrap_all
 
 
 def main() -> None:
@@ -15,7 +15,7 @@ def main() -> None:
     host, _, port = os.environ[DIRECTOR].rpartition(":")
     director = Director(host, int(port))
     wrap_all(director.at)
-    expire_watches(lambda: director.expiries)
+    distort_watches(director)
     director.report_now_and_then()
     sys.argv = sys.argv[1:]
     # As `python -m` does it: the product is found where it works, not where this file is.

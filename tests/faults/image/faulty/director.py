@@ -11,6 +11,8 @@ from typing import Any
 
 from . import STRUCK
 
+DEAF = 8.0
+"""Seconds that what becomes of pods is not heard."""
 _WITHIN = 10.0
 _EVERY = 0.2
 _PAGE_KIB = os.sysconf("SC_PAGE_SIZE") // 1024
@@ -25,6 +27,8 @@ class Director:
         self._stream: Any = None
         self.expiries = 0
         """How often all watches had to hear that what they ask for is too old."""
+        self.deaf_until = 0.0
+        """Until when, by the monotonic clock, the watch of pods says nothing."""
 
     def at(self, when: str, step: str, run: int | None) -> None:
         """Say where the launcher is, and do as is told: nothing, or die."""
@@ -59,3 +63,5 @@ class Director:
             time.sleep(60)  # never comes back
         if order == "expire":
             self.expiries += 1
+        if order == "deaf":
+            self.deaf_until = time.monotonic() + DEAF

@@ -9,9 +9,10 @@ import os
 import re
 import sys
 import threading
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Protocol
 
 from .steps import STEPS, Step
 
@@ -122,24 +123,33 @@ def is_change(event: str, args: tuple[Any, ...]) -> bool:
 # Watches
 
 
-def expire_watches(expiries: Callable[[], int]) -> None:
-    """Let every watch of the API server hear 410 Gone, and end, whenever `expiries` has grown."""
+class Watched(Protocol):
+    """Says what watches shall hear."""
+
+    expiries: int
+    deaf_until: float
+
+
+def distort_watches(told: Watched) -> None:
+    """Let every watch hear 410 Gone, and end, whenever `expiries` has grown; and that of pods nothing for a while."""
     from launcher.kubeapi import KubeApi  # noqa: PLC0415  what is wrapped is imported by whoever wraps
 
     original = KubeApi.lines
 
     async def lines(self: KubeApi, path: str, query: dict[str, Any]) -> AsyncIterator[bytes]:
-        began = expiries()
+        began = told.expiries
         stream = original(self, path, query)
         following = None
         try:
             while True:
                 following = following or asyncio.ensure_future(anext(stream, None))
                 await asyncio.wait({following}, timeout=0.2)
-                if expiries() > began:
+                if told.expiries > began:
                     yield json.dumps({"type": "ERROR", "object": GONE}).encode()
                     return
-                if following.done():
+                if path.endswith("/pods") and (deaf := told.deaf_until - time.monotonic()) > 0:
+                    await asyncio.sleep(min(deaf, 0.2))
+                elif following.done():
                     line, following = following.result(), None
                     if line is None:
                         return

@@ -39,6 +39,7 @@ STEPS = (
     Step("log read", "launcher.cluster", "Cluster.log_chunks"),
     Step("active reported", "launcher.session.v4", "V4Session.report_active"),
     Step("log shown", "launcher.session.v4", "V4Session.show_log"),
+    Step("pod looked for", "launcher.cluster", "Cluster.read_pod"),
     Step("log collected", "launcher.logfollow", "LogFollower.collect"),
     Step("result read", "launcher.taskfiles", "TaskFiles.read_output"),
     Step("databases' hosts compared", "launcher.launch", "Launch.moved"),
