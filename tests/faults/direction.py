@@ -40,7 +40,7 @@ class Strike:
     Args:
         step: at which step, by its name.
         when: `before`, `within` or `after` it.
-        act: does it, and returns the order for the launcher: `go`, `die`, `expire` or `deaf`.
+        act: does it, and returns the order for the launcher: `go`, `die`, `fail`, `expire` or `deaf`.
         nth: of the changes of the volume within the step, the one before which it happens; from 1.
     """
 

@@ -13,7 +13,7 @@ AWAY = 1.5
 RUNS_FOR = 2.0
 RUNS_ON = 20.0
 """Seconds of a run that has to be running still when the launcher, which another case's fault took away, is back."""
-LASTS = 300.0
+LASTS = 900.0
 _WHILE_IT_RUNS = {"log followed", "log read", "active reported", "log shown"}
 
 
@@ -23,6 +23,7 @@ class Fault(Enum):
     KILLED_BEFORE = "killed before it"
     KILLED_AFTER = "killed after it"
     KILLED_WITHIN = "killed in the middle of it"
+    VOLUME_FULL = "the volume is full at it"
     SERVER_AWAY = "no server at it"
     SERVER_SILENT = "the server's answers are lost at it"
     API_AWAY = "no API server at it"
@@ -32,6 +33,7 @@ class Fault(Enum):
     WATCHES_EXPIRED = "all watches hear 410 Gone at it"
 
 
+_WITHIN = {Fault.KILLED_WITHIN, Fault.VOLUME_FULL}
 _KILLING = {Fault.KILLED_BEFORE, Fault.KILLED_AFTER, Fault.KILLED_WITHIN}
 
 
@@ -42,7 +44,7 @@ class Case:
     step: Step
     fault: Fault
     nth: int = 1
-    """Before which change of the volume, where the launcher is killed in the middle."""
+    """At which change of the volume, where it happens in the middle."""
 
     def __str__(self) -> str:
         return f"{self.step}: {self.fault.value}" + (f", change {self.nth}" if self.nth > 1 else "")
@@ -81,7 +83,7 @@ def _on_the_way(step: Step) -> Iterator[Strike]:
 
 
 def _when(fault: Fault) -> str:
-    return {Fault.KILLED_AFTER: "after", Fault.KILLED_WITHIN: "within"}.get(fault, "before")
+    return {Fault.KILLED_AFTER: "after"}.get(fault, "within" if fault in _WITHIN else "before")
 
 
 def _act(fault: Fault, site: FaultySite) -> Callable[[], str]:
@@ -97,6 +99,8 @@ def _act(fault: Fault, site: FaultySite) -> Callable[[], str]:
                 site.api_way.silent(AWAY)
             case Fault.WATCHES_CUT:
                 site.api_way.away(0)
+            case Fault.VOLUME_FULL:
+                return "fail"
             case Fault.PODS_LATE:
                 return "deaf"
             case Fault.WATCHES_EXPIRED:
@@ -110,7 +114,7 @@ def _act(fault: Fault, site: FaultySite) -> Callable[[], str]:
 
 def can_strike(step: Step, fault: Fault) -> bool:
     """Whether there is such a thing: only what changes the volume bit by bit has a middle."""
-    return fault is not Fault.KILLED_WITHIN or step.volume
+    return fault not in _WITHIN or step.volume
 
 
 EVERY = [Case(step, fault) for fault in Fault for step in STEPS if can_strike(step, fault)]
@@ -124,7 +128,7 @@ _STANDS_FOR = {
     "manifest made": Fault.API_AWAY,
     "files written": Fault.KILLED_WITHIN,
     "Job created": Fault.API_SILENT,
-    "Job noted": Fault.KILLED_WITHIN,
+    "Job noted": Fault.VOLUME_FULL,
     "log followed": Fault.WATCHES_CUT,
     "log read": Fault.API_AWAY,
     "active reported": Fault.SERVER_SILENT,
@@ -136,7 +140,7 @@ _STANDS_FOR = {
     "kill noted": Fault.KILLED_AFTER,
     "delivered": Fault.KILLED_AFTER,
     "audit written": Fault.KILLED_AFTER,
-    "audit noted": Fault.SERVER_AWAY,
+    "audit noted": Fault.VOLUME_FULL,
     "server asked": Fault.SERVER_SILENT,
     "Job deleted": Fault.API_SILENT,
     "files removed": Fault.KILLED_WITHIN,

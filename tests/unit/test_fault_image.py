@@ -181,3 +181,12 @@ async def test_the_watch_of_pods_can_be_late_while_others_are_not(monkeypatch: p
     assert time.monotonic() - began < 0.4
     assert [each async for each in KubeApi.lines(None, "/pods", {})] == [b"one"]  # type: ignore[arg-type]
     assert time.monotonic() - began > 0.4
+
+
+def test_a_change_of_the_volume_can_fail(direction: Direction, tmp_path: Path) -> None:
+    strike = Strike("files written", "within", lambda: "fail", 3)
+    direction.plan(RUN.id, [strike])
+    done = execute(tmp_path, V6_NODE_TEST_DIRECTOR=f"127.0.0.1:{direction.port}")
+    assert strike.struck
+    assert done.returncode == 1
+    assert "No space left on device" in done.stderr

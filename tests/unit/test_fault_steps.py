@@ -10,7 +10,7 @@ import pytest
 
 from ci.images.recipes import RECIPES, REPOSITORY, copied, read
 from tests.faults.image.faulty.steps import NO_STEPS, STEPS
-from tests.faults.matrix import EVERY, ONE_FOR_EACH
+from tests.faults.matrix import EVERY, ONE_FOR_EACH, Fault
 
 # What works on runs, and what the attributes by which it reaches the outside are.
 WORKS_ON_RUNS = ("reconciler", "delivery", "logfollow")
@@ -56,6 +56,14 @@ def test_the_collaborators_are_all_that_work_on_runs_is_given():
             if isinstance(start, ast.FunctionDef) and start.name == "__init__":
                 arguments = {f"_{each.arg}" for each in (*start.args.args, *start.args.kwonlyargs)}
                 assert arguments - {"_self", "_limit", "_show"} <= known, module
+
+
+def test_the_docs_name_every_step_and_every_fault():
+    page = " ".join((REPOSITORY / "docs" / "architecture.md").read_text().split())
+    tried = page.partition("What is tried against it")[2]
+    names = [*(step.name for step in STEPS), *(fault.value for fault in Fault)]
+    missing = [name for name in names if name not in tried]
+    assert missing == []
 
 
 def test_steps_are_named_once():

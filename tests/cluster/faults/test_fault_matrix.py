@@ -39,7 +39,7 @@ def case(each: Case) -> object:
 
 
 @pytest.mark.contract("§6 a run is executed once")
-@pytest.mark.parametrize("each", map(case, ONE_FOR_EACH))
+@pytest.mark.parametrize("each", [case(each) for each in ONE_FOR_EACH])
 def test_one_fault_for_each_step_changes_nothing(each: Case, played: Played) -> None:
     found = played("one for each step", ONE_FOR_EACH).of_case[str(each)]
     assert not found, "\n".join(found)
@@ -50,7 +50,7 @@ def test_after_one_fault_for_each_step_nothing_is_left(played: Played) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("each", map(case, EVERY))
+@pytest.mark.parametrize("each", [case(each) for each in EVERY])
 def test_every_fault_at_every_step_changes_nothing(each: Case, played: Played) -> None:
     found = played(each.fault.value, [other for other in EVERY if other.fault is each.fault]).of_case[str(each)]
     assert not found, "\n".join(found)

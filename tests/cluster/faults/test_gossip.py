@@ -7,6 +7,7 @@ import pytest
 from tests.cluster import figures
 from tests.faults.gossip import Gossip
 from tests.faults.judge import complaints, left_behind
+from tests.faults.matrix import LASTS
 from tests.faults.play import kill_those_that_run, wait_for_the_end
 from tests.faults.site import FaultySite, Wanted
 
@@ -16,7 +17,7 @@ def test_what_is_told_twice_late_and_in_another_order_happens_once(site: FaultyS
     seed = str(random.SystemRandom().randrange(10**6))
     gossip = Gossip(seed)
     gossip.begin(site.recorder)
-    killed, short = Wanted(300, killed=True), Wanted(1)
+    killed, short = Wanted(LASTS, killed=True), Wanted(1)
     sent = [site.send(wanted) for wanted in (short, killed, short, short, killed, short)]
     kill_those_that_run(site, sent)
     # The lists are read anew with each connection: the first is kept, and shown again when its runs are over.

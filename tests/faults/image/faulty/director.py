@@ -1,5 +1,6 @@
 """Asks the test what shall happen now: a line of JSON, answered by a word; the launcher stands still meanwhile."""
 
+import errno
 import json
 import os
 import signal
@@ -31,7 +32,11 @@ class Director:
         """Until when, by the monotonic clock, the watch of pods says nothing."""
 
     def at(self, when: str, step: str, run: int | None) -> None:
-        """Say where the launcher is, and do as is told: nothing, or die."""
+        """Say where the launcher is, and do as is told: nothing, or die.
+
+        Raises:
+            OSError: the volume is said to be full.
+        """
         self._obey(self._ask({"when": when, "step": step, "run": run}))
 
     def report_now_and_then(self) -> None:
@@ -61,6 +66,8 @@ class Director:
             STRUCK.touch()
             os.kill(os.getpid(), signal.SIGKILL)
             time.sleep(60)  # never comes back
+        if order == "fail":
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         if order == "expire":
             self.expiries += 1
         if order == "deaf":

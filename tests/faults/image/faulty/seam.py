@@ -109,8 +109,10 @@ def _tell_of_changes(event: str, args: tuple[Any, ...]) -> None:
     told = getattr(_busy_with, "told", None)
     if told and is_change(event, args):
         _busy_with.told = None  # what is told may open files too
-        told()
-        _busy_with.told = told
+        try:
+            told()  # raises, and the change is not made
+        finally:
+            _busy_with.told = told
 
 
 def is_change(event: str, args: tuple[Any, ...]) -> bool:
