@@ -36,7 +36,7 @@ def play(site: FaultySite, cases: list[Case]) -> Verdicts:
     """
     deaths = site.direction.deaths
     verdicts = _play(site, cases)
-    passed_by = [each for each in cases if verdicts.of_case[str(each)] == [NEVER_HAPPENED]]
+    passed_by = [each for each in cases if verdicts.of_case[str(each)][:1] == [NEVER_HAPPENED]]
     if passed_by:
         again = _play(site, passed_by)
         verdicts.of_case |= again.of_case
@@ -52,10 +52,10 @@ def _play(site: FaultySite, cases: list[Case]) -> Verdicts:
     volume = site.volume()
     found = {name: complaints(site, each, volume) for name, each in sent.items()}
     for name, each in sent.items():
+        if not found[name] and site.direction.left_out(each.run):
+            found[name] = [NEVER_HAPPENED]
         if found[name]:
             found[name].append(f"run {each.run} was at\n{site.direction.story(each.run)}")
-        elif site.direction.left_out(each.run):
-            found[name] = [NEVER_HAPPENED]
     return Verdicts(found, [*late, *left_behind(site, volume)])
 
 
