@@ -28,7 +28,7 @@ class Verdicts:
 def play(site: FaultySite, cases: list[Case]) -> Verdicts:
     """Send a run for each case, wait until all is over, and judge.
 
-    A run that another one's fault took past its own step is no case: it is sent once more.
+    A run that another one's fault took past its own step is no case: it is sent once more, alone.
 
     Args:
         site: where; nothing else is sent there meanwhile.
@@ -36,11 +36,11 @@ def play(site: FaultySite, cases: list[Case]) -> Verdicts:
     """
     deaths = site.direction.deaths
     verdicts = _play(site, cases)
-    passed_by = [each for each in cases if verdicts.of_case[str(each)][:1] == [NEVER_HAPPENED]]
-    if passed_by:
-        again = _play(site, passed_by)
-        verdicts.of_case |= again.of_case
-        verdicts.left_behind += again.left_behind
+    for each in cases:
+        if verdicts.of_case[str(each)][:1] == [NEVER_HAPPENED]:
+            again = _play(site, [each])
+            verdicts.of_case |= again.of_case
+            verdicts.left_behind += again.left_behind
     verdicts.deaths = site.direction.deaths - deaths
     return verdicts
 
