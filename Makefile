@@ -37,6 +37,8 @@ explore: $(VENV)/ready ## Look for what breaks the reconciler and no test knows 
 
 bench: $(VENV)/ready ## How fast it is, against the limit of the same run (docs/benchmarks.md; an hour)
 	$(RUN) -m benchmarks
+soak: $(VENV)/ready ## A thousand runs while things go wrong at random; goes on where it was (RUNS=1000 SEED=…)
+	$(RUN) -m tests.soak --runs $(or $(RUNS),1000) $(if $(SEED),--seed $(SEED))
 
 demo: $(VENV)/ready ## A federated average over three nodes on a real cluster, shown as it happens
 	$(RUN) -m demo up
@@ -68,4 +70,4 @@ lock: $(VENV)/ready ## Resolve the dependencies anew
 	$(VENV)/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
 	  --upgrade --extra dev --constraints requirements.lock pyproject.toml --output-file requirements-dev.lock
 
-.PHONY: help check test test-all explore bench demo demo-down poc poc-down cluster-up cluster-down cluster-status images lock
+.PHONY: help check test test-all explore bench demo demo-down poc poc-down cluster-up cluster-down cluster-status images lock soak

@@ -108,6 +108,12 @@ class Cluster:
                 return None
             raise
 
+    async def read_pod(self, run_id: int) -> None:
+        """Have the pod of a run known as it is now, asked of the API server."""
+        query = {"labelSelector": f"{RUN_ID}={run_id}"}
+        for pod in (await self._api.call("GET", f"{self._core}/pods", query))["items"]:
+            self._pods.keep(pod)
+
     async def create_job(self, manifest: Tree) -> Tree | None:
         """Create a Job and return it, or None if there is one of its name.
 

@@ -62,6 +62,12 @@ def outcome(job: Tree, pod: Tree | None) -> Outcome | None:
     return None
 
 
+def has_ended(pod: Tree | None) -> bool:
+    """Whether a pod, as it is known, shows its algorithm's end."""
+    phase = (pod or {}).get("status", {}).get("phase")
+    return "terminated" in _container_state(pod) or phase in {"Succeeded", "Failed"}
+
+
 def _container_state(pod: Tree | None) -> Tree:
     for status in (pod or {}).get("status", {}).get("containerStatuses") or ():
         if status["name"] == CONTAINER:

@@ -13,7 +13,7 @@ from launcher.cluster import Cluster
 from launcher.config import Jobs
 from launcher.delivery import Delivery, Parcel
 from launcher.destinations import Unresolved
-from launcher.diagnosis import job_state, outcome
+from launcher.diagnosis import has_ended, job_state, outcome
 from launcher.invariants import InvariantError
 from launcher.kubeapi import ApiRefusal, ClusterUnavailable, Tree
 from launcher.launch import Launch
@@ -292,6 +292,9 @@ class Reconciler:
         return False
 
     async def _collect_and_deliver(self, run: Run, entry: _Entry) -> bool:
+        if not has_ended(self._cluster.pod(run.id)):
+            # The Job's end was heard of first: the watch of pods lags, and only its pod knows why, and has the log.
+            await self._cluster.read_pod(run.id)
         job, pod = self._cluster.job(run.id), self._cluster.pod(run.id)
         end = outcome(job, pod) if job else None
         if job is None or end is None:

@@ -11,6 +11,7 @@ The mark is a digest of server, node and time of assignment, so that another ser
 number never meets these files. Whatever is below `data` was made by code that nobody here trusts.
 """
 
+import contextlib
 import hashlib
 import json
 import logging
@@ -75,6 +76,10 @@ class TaskFiles:
             OSError: the volume is full or can't be written.
         """
         directory = self.directory(run)
+        make_directory(directory)
+        # First, and removed last: whenever the launcher is killed, what is there can be told to be this node's.
+        record = {**self._owner, "run_id": run.id, "assigned_at": run.assigned_at, "job_uid": None}
+        _write_record(directory, record)
         data = directory / "data"
         make_directory(data)
         tmp = self._root / self.tmp_sub_path(run)
@@ -82,8 +87,6 @@ class TaskFiles:
         os.utime(tmp)
         if run.output_directory:
             make_directory(self._root / run.output_directory)
-        record = {**self._owner, "run_id": run.id, "assigned_at": run.assigned_at, "job_uid": None}
-        _write_record(directory, record)
         for name, text in {**further, "input": content, "token": token.encode(), "output": b""}.items():
             _write(data / name, text)
 
@@ -121,7 +124,13 @@ class TaskFiles:
         return any(True for _ in self._own(f"{run_id}-*"))
 
     def leftovers(self) -> list[int]:
-        """The ids of all runs that have a directory; those of another server or node are only reported."""
+        """The ids of all runs that have a directory; those of another server or node are only reported.
+
+        To be called at the start: a directory that a killed launcher had only just made, or nearly removed, is removed.
+        """
+        for directory in (self._root / "runs").glob("*"):
+            with contextlib.suppress(OSError):
+                _remove_husk(directory)
         found = {record["run_id"] for _, record in self._own("*")}
         return sorted(found)
 
@@ -169,7 +178,9 @@ class TaskFiles:
                 _remove_tree(kept)
                 (directory / "log").rename(kept)
                 os.utime(kept)
-            _remove_tree(directory)
+            _empty(directory, but=_RECORD)
+            (directory / _RECORD).unlink()
+            directory.rmdir()
 
     def remove_old_logs(self, older_than: float) -> None:
         """Remove the logs of runs that ended more than `older_than` seconds ago."""
@@ -263,6 +274,22 @@ def _read_record(directory: Path) -> dict[str, Any] | None:
     except (OSError, ValueError):
         return None
     return record if isinstance(record, dict) else None
+
+
+def _remove_husk(directory: Path) -> None:
+    """Remove a directory that has nothing but perhaps a record that was never finished."""
+    unfinished = directory / f"{_RECORD}.new"
+    if all(each == unfinished for each in directory.iterdir()):
+        unfinished.unlink(missing_ok=True)
+        directory.rmdir()
+
+
+def _empty(directory: Path, *, but: str) -> None:
+    for each in directory.iterdir():
+        if each.is_dir() and not each.is_symlink():
+            _remove_tree(each)
+        elif each.name != but:
+            each.unlink()
 
 
 def _remove_tree(path: Path) -> None:

@@ -58,25 +58,26 @@ def _builder(home: Path) -> Builder:
 
 
 def _ensure(recipe: recipes.Recipe, builder: Builder, home: Path) -> Image:
+    base = _ensure(recipes.RECIPES[recipe.base], builder, home).ref if recipe.base else ""
     inputs = recipes.read(recipe)
-    tag = inputs.digest(builder.base_identity())
+    tag = inputs.digest(base or builder.base_identity())
     image = Image(recipe.name, f"localhost/{recipe.name}:{tag}", home / f"{recipe.name}-{tag}.tar")
     if not image.tar.exists():
         with _lock(home / "lock"):
             if not image.tar.exists():
-                _build(image, inputs, builder, home)
+                _build(image, inputs, builder, home, base)
     image.tar.touch()
     return image
 
 
-def _build(image: Image, inputs: recipes.Inputs, builder: Builder, home: Path) -> None:
+def _build(image: Image, inputs: recipes.Inputs, builder: Builder, home: Path, base: str) -> None:
     log = home / f"{image.name}.log"
     log.write_text("")
     print(f"images: building {image.ref} (log: {log})", file=sys.stderr, flush=True)
     start = time.monotonic()
     partial = image.tar.with_suffix(".partial")
     partial.unlink(missing_ok=True)
-    builder.build(inputs, image.ref, partial, log)
+    builder.build(inputs, image.ref, partial, log, base)
     partial.rename(image.tar)
     print(f"images: built {image.ref} in {time.monotonic() - start:.0f} s", file=sys.stderr, flush=True)
     archives = sorted(home.glob(f"{image.name}-*.tar"), key=lambda tar: tar.stat().st_mtime, reverse=True)

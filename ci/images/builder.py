@@ -30,8 +30,16 @@ class Builder(Protocol):
     def base_identity(self) -> str:
         """Return what distinguishes images built on this builder's base image from others."""
 
-    def build(self, inputs: Inputs, ref: str, tar: Path, log: Path) -> None:
-        """Build an image called `ref` and write it to `tar`, an OCI archive."""
+    def build(self, inputs: Inputs, ref: str, tar: Path, log: Path, base: str = "") -> None:
+        """Build an image called `ref` and write it to `tar`, an OCI archive.
+
+        Args:
+            inputs: what it is made of.
+            ref: its reference.
+            tar: file to write.
+            log: file to append messages to.
+            base: reference of an image built before that it stands on; none for the builder's own base image.
+        """
 
     def push(self, image: Image, remote: str, log: Path) -> None:
         """Push a built image to a registry, to be called `remote` there."""

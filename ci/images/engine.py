@@ -23,11 +23,12 @@ class EngineBuilder:
         """Return a constant: the Dockerfile itself names the base image."""
         return "the Dockerfile's own base image"
 
-    def build(self, inputs: Inputs, ref: str, tar: Path, log: Path) -> None:
+    def build(self, inputs: Inputs, ref: str, tar: Path, log: Path, base: str = "") -> None:
         """Build with the engine's own cache of layers, and save."""
         with TemporaryDirectory() as context:
             dockerfile = inputs.write(Path(context))
-            run([self._program, "build", "--file", str(dockerfile), "--tag", ref, context], log)
+            on = [f"--build-arg=BASE_IMAGE={base}"] if base else []
+            run([self._program, "build", *on, "--file", str(dockerfile), "--tag", ref, context], log)
         # docker's own format has been an OCI archive, too, since its version 25.
         form = ["--format", "oci-archive"] if self._program == "podman" else []
         run([self._program, "save", *form, "--output", str(tar), ref], log)

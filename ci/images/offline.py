@@ -12,7 +12,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from ci.images import base, host
+from ci.images import base as debian_python
+from ci.images import host
 from ci.images.archive import Layers
 from ci.images.builder import Image, run
 from ci.images.recipes import Inputs
@@ -35,9 +36,9 @@ class OfflineBuilder:
 
     def base_identity(self) -> str:
         """Return the name of the stand-in base image, which has its recipe's hash in it."""
-        return base.reference()
+        return debian_python.reference()
 
-    def build(self, inputs: Inputs, ref: str, tar: Path, log: Path) -> None:
+    def build(self, inputs: Inputs, ref: str, tar: Path, log: Path, base: str = "") -> None:
         """Build with cached layers, making the base image and installing the programs first where they are missing."""
         host.ensure_programs()
         self._buildah(log, "rm", "--all")  # what an interrupted build left behind
@@ -51,7 +52,7 @@ class OfflineBuilder:
                 *("bud", "--isolation=chroot", "--network=host", "--pull-never", "--layers"),
                 *host.pip_mounts(Path(scratch)),
                 *host.apt_mounts(),
-                f"--build-arg=BASE_IMAGE={base.reference()}",
+                f"--build-arg=BASE_IMAGE={base or debian_python.reference()}",
                 *("--file", str(dockerfile), "--tag", ref, str(context)),
             )
         self._export(ref, tar, log)
@@ -67,17 +68,17 @@ class OfflineBuilder:
             self._buildah(log, "rmi", ref)
 
     def _ensure_base(self, log: Path) -> None:
-        if self._has(base.reference()):
+        if self._has(debian_python.reference()):
             return
         print("images: making the base image of Debian packages (a minute or two, once)", file=sys.stderr, flush=True)
         self._buildah(log, "rmi", "--all", "--force")  # all there is was built on a base that is no longer wanted
         tar = self._store.parent / "base.tar"
-        run(base.mmdebstrap(str(tar)), log)
+        run(debian_python.mmdebstrap(str(tar)), log)
         container = self._buildah(log, "from", "scratch").strip()
         self._buildah(log, "add", "--quiet", container, str(tar), "/")
         tar.unlink()
         self._buildah(log, "config", "--cmd=python3", container)
-        self._buildah(log, "commit", "--quiet", "--rm", container, base.reference())
+        self._buildah(log, "commit", "--quiet", "--rm", container, debian_python.reference())
 
     def _export(self, ref: str, tar: Path, log: Path) -> None:
         self._layers.expect_one_image()

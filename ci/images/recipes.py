@@ -17,11 +17,12 @@ PRODUCTS = REPOSITORY / "ci" / "images"
 
 @dataclass(frozen=True)
 class Recipe:
-    """An image's Dockerfile and the folder that is its build context."""
+    """An image's Dockerfile, the folder that is its build context, and which of these images it is built on, if any."""
 
     name: str
     dockerfile: Path
     context: Path
+    base: str = ""
 
 
 @dataclass(frozen=True)
@@ -60,6 +61,7 @@ RECIPES = {
         Recipe("v6-node", PRODUCTS / "v6-node" / "Dockerfile", REPOSITORY),
         Recipe("v6-node-egress", PRODUCTS / "v6-node-egress" / "Dockerfile", PRODUCTS / "v6-node-egress"),
         Recipe("v6-node-tunnel", PRODUCTS / "v6-node-tunnel" / "Dockerfile", PRODUCTS / "v6-node-tunnel"),
+        Recipe("v6-node-faults", TESTS / "faults" / "image" / "Dockerfile", TESTS / "faults" / "image", base="v6-node"),
         Recipe("average", ALGORITHMS / "average" / "Dockerfile", ALGORITHMS),
         Recipe("poc-average", TESTS / "poc" / "average" / "Dockerfile", TESTS / "poc" / "average"),
         Recipe("behave", ALGORITHMS / "behave" / "Dockerfile", ALGORITHMS),

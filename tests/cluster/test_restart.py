@@ -15,6 +15,7 @@ from ci.cluster import Cluster
 from ci.images import Image
 from tests.cluster import figures
 from tests.cluster.troupe import Troupe
+from tests.stage.detour import detour
 from tests.stage.federation import Researcher
 from tests.stage.kube import Kubectl
 from tests.stage.node import LAUNCHER, Node
@@ -152,30 +153,3 @@ def test_killed_between_the_creation_of_a_job_and_the_first_word_of_it_the_run_i
     time.sleep(1)  # the old process is gone before its connections speak again
     valve.release()
     scene.judge([task])
-
-
-def detour(node: Node, kubectl: Kubectl, address: str, port: int) -> None:
-    """Have a node's launcher reach the API server at another address, under a name that the server's certificate has.
-
-    `kubernetes` is such a name wherever kubeadm's rules are followed, and inside the node's namespace a Service of that
-    name wins over the real one.
-    """
-    meta = {"name": "kubernetes", "namespace": node.namespace}
-    ports = [{"name": "https", "port": 443, "targetPort": port, "protocol": "TCP"}]
-    service = {"apiVersion": "v1", "kind": "Service", "metadata": meta, "spec": {"ports": ports}}
-    slice_ = {
-        "apiVersion": "discovery.k8s.io/v1",
-        "kind": "EndpointSlice",
-        "metadata": {**meta, "labels": {"kubernetes.io/service-name": "kubernetes"}},
-        "addressType": "IPv4",
-        "endpoints": [{"addresses": [address]}],
-        "ports": [{"name": "https", "port": port, "protocol": "TCP"}],
-    }
-    kubectl.apply(service, slice_)
-    node.values["launcher"] = {
-        "extraEnv": [
-            {"name": "KUBERNETES_SERVICE_HOST", "value": "kubernetes"},
-            {"name": "KUBERNETES_SERVICE_PORT", "value": "443"},
-        ]
-    }
-    node.values["network"] = {"apiServer": {"ports": [443, 6443, port]}}

@@ -56,13 +56,14 @@ def values_for(
 def images_for(images: Mapping[str, Image]) -> dict[str, Any]:
     """The part of the values that says which images the product consists of, and what the isolation check tries."""
     return {
-        "image": _image(images["v6-node"].ref),
-        "isolation": {"image": _image(images["v6-node-diagnostics"].ref), "outside": list(INTERNET)},
-        **{section: {"image": _image(images[name].ref)} for section, name in OPTIONAL.items() if name in images},
+        "image": image_for(images["v6-node"].ref),
+        "isolation": {"image": image_for(images["v6-node-diagnostics"].ref), "outside": list(INTERNET)},
+        **{section: {"image": image_for(images[name].ref)} for section, name in OPTIONAL.items() if name in images},
     }
 
 
-def _image(reference: str) -> dict[str, str]:
+def image_for(reference: str) -> dict[str, str]:
+    """The values' way to name an image."""
     repository, _, tag = reference.rpartition(":")
     return {"repository": repository, "tag": tag, "pullPolicy": "IfNotPresent"}
 
@@ -134,6 +135,11 @@ class Release:
             return f"SIGKILL to process {process}"
         self.kubectl("delete", "pod", LAUNCHER, "--grace-period=0", "--force", namespace=self.namespace)
         return "pod deleted with grace period 0"
+
+    def kill_proxy(self) -> None:
+        """End a proxy without warning, as far as the API lets one."""
+        pod = self.pods("proxy")[0]["metadata"]["name"]
+        self.kubectl("delete", "pod", pod, "--grace-period=0", "--force", "--wait=false", namespace=self.namespace)
 
     def uninstall(self) -> None:
         self.kubectl.helm("uninstall", RELEASE, "--ignore-not-found", namespace=self.namespace)

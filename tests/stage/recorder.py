@@ -5,6 +5,7 @@ websockets. Redirects and links stay right because the Host header is passed on 
 """
 
 import asyncio
+import contextlib
 import json
 import ssl
 import threading
@@ -61,6 +62,10 @@ class Recorder:
     withhold: Callable[[Exchange], bool] | None = None
     # Called with (whether the server said it, text) for each text that passes a websocket.
     overhear: Callable[[bool, str], None] | None = None
+    # Called with an exchange and the body of the server's answer; returns the body that is passed on.
+    replace: Callable[[Exchange, bytes], bytes] | None = None
+    # Called with what the server says on a websocket; returns what is passed on, and each after how many seconds.
+    retell: Callable[[str], list[tuple[float, str]]] | None = None
 
     def __post_init__(self) -> None:
         self._loop = asyncio.new_event_loop()
@@ -132,6 +137,8 @@ class Recorder:
         self.exchanges.append(exchange)
         if self.withhold and self.withhold(exchange):
             await self._stop.wait()
+        if self.replace:
+            payload = self.replace(exchange, payload)
         keep = {k: v for k, v in answer.headers.items() if k.lower() not in HOP - {"content-encoding"}}
         return web.Response(status=answer.status, body=payload, headers=keep)
 
@@ -161,9 +168,26 @@ class Recorder:
             if message.type is aiohttp.WSMsgType.TEXT:
                 if self.overhear:
                     self.overhear(of_server, message.data)
-                await target.send_str(message.data)
+                retold = self.retell(message.data) if self.retell and of_server else [(0.0, message.data)]
+                for seconds, text in retold:
+                    if seconds:
+                        asyncio.get_running_loop().call_later(seconds, _tell_later, target, text)
+                    else:
+                        await target.send_str(text)
             elif message.type is aiohttp.WSMsgType.BINARY:
                 await target.send_bytes(message.data)
+
+
+def _tell_later(target: web.WebSocketResponse | aiohttp.ClientWebSocketResponse, text: str) -> None:
+    async def tell() -> None:
+        with contextlib.suppress(ConnectionError):  # it ended meanwhile
+            await target.send_str(text)
+
+    _telling.add(task := asyncio.ensure_future(tell()))
+    task.add_done_callback(_telling.discard)
+
+
+_telling: set["asyncio.Task[None]"] = set()
 
 
 def _headers(headers: Any) -> dict[str, str]:

@@ -1,8 +1,9 @@
-"""A TCP relay that can hold back what one side says: a connection that goes silent at a moment of choice."""
+"""A TCP relay that can hold back what one side says, or end all connections: a way that fails at a moment of choice."""
 
 import contextlib
 import socket
 import threading
+from collections.abc import Callable
 
 
 class Valve:
@@ -19,7 +20,9 @@ class Valve:
         self.port: int = self._listener.getsockname()[1]
         self._open = threading.Event()
         self._open.set()
-        self._sockets: list[socket.socket] = []
+        self._lock = threading.Lock()
+        self._holds = self._cuts = 0
+        self._sockets: set[socket.socket] = set()
         self.connections = 0
 
     def __enter__(self) -> "Valve":
@@ -28,31 +31,79 @@ class Valve:
 
     def __exit__(self, *_: object) -> None:
         self._open.set()
-        for each in (self._listener, *self._sockets):
-            _shut(each)
+        _shut(self._listener)
+        self._end_all()
 
     def hold(self) -> None:
         """From now on keep back what the target answers, on all connections."""
-        self._open.clear()
+        with self._lock:
+            self._holds += 1
+            self._open.clear()
 
     def release(self) -> None:
-        """Pass on what was kept back, where anybody still listens."""
-        self._open.set()
+        """Pass on what was kept back, where anybody still listens, once whoever held it has released it."""
+        with self._lock:
+            self._holds = max(self._holds - 1, 0)
+            if not self._holds:
+                self._open.set()
+
+    def cut(self) -> None:
+        """End all connections, and from now on every new one."""
+        with self._lock:
+            self._cuts += 1
+        self._end_all()
+
+    def mend(self) -> None:
+        """Let connections through again, once whoever cut them has mended it."""
+        with self._lock:
+            self._cuts = max(self._cuts - 1, 0)
+
+    def away(self, seconds: float) -> None:
+        """Be cut for so long: nothing gets through."""
+        self.cut()
+        _after(seconds, self.mend)
+
+    def silent(self, seconds: float) -> None:
+        """Be held for so long, and then cut for a moment: what was asked has happened, and is never answered."""
+        self.hold()
+
+        def end() -> None:
+            self.cut()
+            self.release()
+            _after(0.2, self.mend)
+
+        _after(seconds, end)
+
+    def _end_all(self) -> None:
+        with self._lock:
+            ended, self._sockets = self._sockets, set()
+        for each in ended:
+            _shut(each)
 
     def _accept(self) -> None:
         with contextlib.suppress(OSError):  # closed
             while True:
                 near, _ = self._listener.accept()
-                try:
-                    far = socket.create_connection(self._target, timeout=10)
-                except OSError:
-                    near.close()
-                    continue
-                far.settimeout(None)
-                self._sockets += [near, far]
-                self.connections += 1
-                threading.Thread(target=self._relay, args=(near, far, False), daemon=True).start()
-                threading.Thread(target=self._relay, args=(far, near, True), daemon=True).start()
+                threading.Thread(target=self._connect, args=(near,), daemon=True).start()
+
+    def _connect(self, near: socket.socket) -> None:
+        if self._cuts:
+            _shut(near)
+            return
+        try:
+            far = socket.create_connection(self._target, timeout=10)
+        except OSError:
+            near.close()
+            return
+        far.settimeout(None)
+        with self._lock:
+            self._sockets |= {near, far}
+            self.connections += 1
+            late = self._cuts
+        threading.Thread(target=self._relay, args=(near, far, False), daemon=True).start()
+        threading.Thread(target=self._relay, args=(far, near, True), daemon=True).start()
+        if late:
+            self._end_all()
 
     def _relay(self, source: socket.socket, sink: socket.socket, answers: bool) -> None:
         with contextlib.suppress(OSError):
@@ -62,6 +113,14 @@ class Valve:
                 sink.sendall(data)
         for each in (source, sink):
             _shut(each)
+        with self._lock:
+            self._sockets -= {source, sink}
+
+
+def _after(seconds: float, call: Callable[[], None]) -> None:
+    timer = threading.Timer(seconds, call)
+    timer.daemon = True
+    timer.start()
 
 
 def _shut(one: socket.socket) -> None:

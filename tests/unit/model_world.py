@@ -181,8 +181,6 @@ class World:
         end = RunStatus.CRASHED if exit_code else RunStatus.COMPLETED if output == "good" else RunStatus.FAILED
         self.true_ends[run_id].add((end, result))
         self.kubernetes.set_state(run_id, {"terminated": {"exitCode": exit_code}})
-        if exit_code:  # what remains to be seen of it should its pod be lost before the launcher looks
-            self.true_ends[run_id].add((RunStatus.UNKNOWN_ERROR, result))
 
     def lose_pod(self, run_id: int) -> None:
         """Its machine is gone."""
@@ -190,6 +188,9 @@ class World:
             self.true_ends[run_id].add((RunStatus.UNKNOWN_ERROR, b""))
             self.kubernetes.conclude(run_id, "Failed")
         else:
+            # What remains to be seen of a failure.
+            crashes = [result for end, result in self.true_ends[run_id] if end is RunStatus.CRASHED]
+            self.true_ends[run_id] |= {(RunStatus.UNKNOWN_ERROR, result) for result in crashes}
             self.advance(run_id)
         self.kubernetes.remove("pods", run_id)
 

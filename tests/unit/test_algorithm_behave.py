@@ -1,9 +1,12 @@
 """The algorithm that behaves as told has to do so, or the cluster tests prove nothing."""
 
+import base64
 import os
 import socket
 import time
+import threading
 from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from types import ModuleType
 
@@ -87,6 +90,40 @@ def test_tick_counts_every_execution(behave: ModuleType, tmp_path: Path, monkeyp
     assert behave.tick("a", 0.01) == {"executions": 2, "run": "a"}
     first, second = map(float, (tmp_path / "a").read_text().split())
     assert 0 <= second - first < 60
+
+
+def test_tick_that_fails_leaves_its_mark(behave: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TEMPORARY_FOLDER", str(tmp_path))
+    with pytest.raises(RuntimeError, match=r"^no luck$"):
+        behave.tick("a", 0, "no luck")
+    assert len((tmp_path / "a").read_text().split()) == 1
+
+
+def test_tick_calls_home_until_it_is_answered(
+    behave: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[tuple[str, str | None]] = []
+
+    class Proxy(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            asked.append((self.path, self.headers["Authorization"]))
+            self.send_response(200 if len(asked) > 1 else 502)
+            self.end_headers()
+            self.wfile.write(b'{"id": 5}')
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    claims = base64.urlsafe_b64encode(b'{"sub": {"task_id": 5}}').decode().rstrip("=")
+    (tmp_path / "token").write_text(f"head.{claims}.tail")
+    with HTTPServer(("127.0.0.1", 0), Proxy) as proxy:
+        threading.Thread(target=proxy.serve_forever, daemon=True).start()
+        variables = {"HOST": "http://127.0.0.1", "PORT": str(proxy.server_port), "API_PATH": ""}
+        for name, value in {**variables, "TOKEN_FILE": tmp_path / "token", "TEMPORARY_FOLDER": tmp_path}.items():
+            monkeypatch.setenv(name, str(value))
+        assert behave.tick("a", 0, calls=2) == {"executions": 1, "run": "a"}
+        proxy.shutdown()
+    assert asked == [("/task/5", f"Bearer head.{claims}.tail")] * 3
 
 
 def test_tick_stays_in_its_folder(behave: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -75,7 +75,7 @@ def test_the_context_is_readable_whatever_the_umask_was(tmp_path: Path) -> None:
 def test_a_user_can_build_on_the_usual_base_or_name_another(name: str) -> None:
     lines = RECIPES[name].dockerfile.read_text().splitlines()
     first = [line for line in lines if line and not line.startswith("#")][:2]
-    base = BASE_IMAGE if name in [*WITH_PYTHON, *PLAIN_PYTHON] else DEBIAN
+    base = RECIPES[name].base or (BASE_IMAGE if name in [*WITH_PYTHON, *PLAIN_PYTHON] else DEBIAN)
     assert [line.removesuffix(" AS builder") for line in first] == [f"ARG BASE_IMAGE={base}", "FROM ${BASE_IMAGE}"]
 
 

@@ -145,6 +145,10 @@ class FakeCluster(Side):
         return self.world.jobs.get(int(name.removeprefix("run-")))
 
     @call
+    async def read_pod(self, run_id):
+        pass
+
+    @call
     async def create_job(self, manifest):
         number = manifest["number"]
         if number in self.world.jobs:

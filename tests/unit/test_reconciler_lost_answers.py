@@ -134,3 +134,38 @@ async def test_killed_before_it_was_seen_it_is_deleted(world, unanswered, monkey
     await live(world)
     assert [status for _, status, *_ in world.deliveries] == [RunStatus.KILLED]
     assert done(world)
+
+
+@pytest.mark.parametrize("pod_lost", [False, True])
+async def test_when_its_jobs_end_is_heard_of_first_its_pod_is_asked_for(world, monkeypatch, pod_lost):
+    """After an outage the watch of pods comes back later; the Job alone knows neither exit code nor log."""
+    asked, seen = [], FakeCluster.pod
+
+    async def read_pod(self, run_id):
+        asked.append(run_id)
+
+    monkeypatch.setattr(FakeCluster, "read_pod", read_pod)
+    monkeypatch.setattr(FakeCluster, "pod", lambda self, run_id: seen(self, run_id) if asked else None)
+    world.exit_code = 3
+    start(world)
+    await until(lambda: world.advance() or ended(world.pods.get(7)))
+    if pod_lost:
+        world.pods[7] = {"metadata": {}, "status": {}}
+        monkeypatch.setattr(FakeCluster, "pod", lambda self, run_id: None)
+    failed = {"type": "Failed", "status": "True", "message": "Container algorithm failed"}
+    world.jobs[7]["status"] = {"conditions": [failed]}
+    world.reconciler.changed(7)
+    await until(lambda: world.deliveries)
+    assert asked == [7]
+    (_, status, _, log) = world.deliveries[0]
+    if pod_lost:
+        assert (status, log) == (
+            RunStatus.UNKNOWN_ERROR,
+            "The algorithm's pod did not finish: Container algorithm failed",
+        )
+    else:
+        assert (status, log) == (RunStatus.CRASHED, "hello\nThe algorithm ended with exit code 3.")
+
+
+def ended(pod):
+    return pod is not None and "terminated" in pod["status"]["containerStatuses"][0]["state"]

@@ -8,6 +8,8 @@ import sys
 import time
 from pathlib import Path
 
+from behave.surroundings import call_home
+
 
 def crash(message: str, after: float = 0) -> None:
     """Take `after` seconds, print `message`, then fail with it."""
@@ -135,8 +137,11 @@ def tell(lines: int, every: float) -> int:
     return lines
 
 
-def tick(name: str, seconds: float = 0) -> dict[str, int | str]:
+def tick(name: str, seconds: float = 0, failure: str = "", calls: int = 0) -> dict[str, int | str]:
     """Leave a mark in the file `name` of the job's own folder, take `seconds`, and count all the marks there.
+
+    With `failure` it ends with that instead, but does leave its mark. With `calls` it asks the server for its own task
+    so many times meanwhile, each time again until there is an answer.
 
     Marks survive the container, so a run that was executed twice has two of them. They are lines with the time in
     seconds since 1970, each written by one appending write, which does not mix with another process's.
@@ -149,5 +154,11 @@ def tick(name: str, seconds: float = 0) -> dict[str, int | str]:
         os.write(descriptor, f"{time.time()}\n".encode())
     finally:
         os.close(descriptor)
-    time.sleep(seconds)
+    for _ in range(calls):
+        call_home()
+        time.sleep(seconds / calls)
+    if not calls:
+        time.sleep(seconds)
+    if failure:
+        crash(failure)
     return {"executions": len(file.read_text().splitlines()), "run": name}
