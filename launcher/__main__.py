@@ -12,7 +12,8 @@ import typer
 from rich.console import Console
 
 from launcher import logs
-from launcher.config import ConfigError, NodeConfig, read_api_key
+from launcher.apikey import ApiKey
+from launcher.config import ConfigError, NodeConfig
 from launcher.encryption import MOUNTED_KEY, encryption
 from launcher.invariants import InvariantError
 from launcher.isolationreport import NoAnswer, ask, show
@@ -58,10 +59,7 @@ def run(
     try:
         settings = NodeConfig.load(config)
         logs.configure(settings.node.logging.level)
-        api_key = ""
-        if settings.kubernetes.protocol == "v4":
-            api_key = read_api_key(secrets)
-            logs.hide(api_key)
+        api_key = ApiKey(None, secrets) if settings.kubernetes.protocol == "v4" else ApiKey("")
         cryptor = encryption(settings.node.encryption.enabled, private_key)
         asyncio.run(run_node(settings, api_key, cryptor, tasks, overrides=templates, logins=registries))
     except* (ConfigError, LoginRefused, TemplateError, InvariantError) as group:

@@ -24,6 +24,8 @@ class Connection:
         self.reason = "The node did not connect to the server yet."
         """Why it is offline; empty while it is online."""
         self._since = time.time()
+        self._logged_in: float | None = None
+        self._key_refused = ""
         self._news = asyncio.Event()
         ONLINE.set_function(lambda: self.online)
 
@@ -41,6 +43,12 @@ class Connection:
         """The node itself went offline."""
         self._change(False, reason)
 
+    def logged_in(self, refusal: str) -> None:
+        """The server accepted the node's key, or refused one that replaced it; `refusal` is empty, or a sentence."""
+        self._key_refused = refusal
+        if not refusal:
+            self._logged_in = time.time()
+
     def _change(self, online: bool, reason: str) -> None:
         if self.online != online:
             self._since = time.time()
@@ -51,7 +59,13 @@ class Connection:
 
     def table(self) -> dict[str, Any]:
         """What `GET /connection` answers."""
-        return {"online": self.online, "reason": self.reason, "since": round(self._since)}
+        return {
+            "online": self.online,
+            "reason": self.reason,
+            "since": round(self._since),
+            "logged_in": self._logged_in,
+            "key_refused": self._key_refused,
+        }
 
     async def announce(self, tell: Callable[[bool, str], Awaitable[None]]) -> None:
         """Tell the cluster of each change, for ever; of several in a short time only of the last."""
