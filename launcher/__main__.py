@@ -1,4 +1,4 @@
-"""The command line of the node: `run` is what the launcher's pod executes, `translate` what comes before installing."""
+"""The command line of the node: `run` is what the launcher's pod executes, the rest what its administrator does."""
 
 import asyncio
 import logging
@@ -12,6 +12,7 @@ import typer
 from rich.console import Console
 
 from launcher import logs
+from launcher.admin import commands
 from launcher.apikey import ApiKey
 from launcher.config import ConfigError, NodeConfig
 from launcher.encryption import MOUNTED_KEY, encryption
@@ -28,6 +29,8 @@ log = logging.getLogger("launcher")
 NAME = re.compile(r"[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?", re.ASCII)
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+
+app.add_typer(commands.app)
 
 
 @app.callback()

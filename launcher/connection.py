@@ -13,6 +13,7 @@ log = logging.getLogger(__name__)
 ONLINE = Gauge("v6_node_online", "Whether the vantage6 server sees this node online.")
 SINCE = Gauge("v6_node_online_changed_timestamp_seconds", "When that changed last.")
 FAILURES = Counter("v6_node_connection_failures", "Connections to the vantage6 server that failed or ended.")
+NOT_TRIED = "The node did not connect to the server yet."
 _PAUSE = 10.0  # seconds between Events at least: a server that comes and goes must not fill the namespace with them
 
 
@@ -21,7 +22,7 @@ class Connection:
 
     def __init__(self) -> None:
         self.online = False
-        self.reason = "The node did not connect to the server yet."
+        self.reason = NOT_TRIED
         """Why it is offline; empty while it is online."""
         self._since = time.time()
         self._logged_in: float | None = None
