@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import yaml
 from kubernetes.aio import client, config
 from kubernetes.aio.config.config_exception import ConfigException
 
@@ -63,9 +64,10 @@ async def connected(where: Where) -> AsyncIterator[KubeApi]:
     configuration = client.Configuration()
     try:
         await config.load_kube_config(place, where.context, configuration, persist_config=False)  # type: ignore[no-untyped-call]
-    except (ConfigException, OSError, KeyError, ValueError, TypeError) as error:
+    except (ConfigException, yaml.YAMLError, OSError, KeyError, ValueError, TypeError, AttributeError) as error:
+        why = " ".join(str(error).split())
         raise Failure(
-            f"No cluster can be told from the kubeconfig {place} ({error}); set KUBECONFIG, or give --kubeconfig and "
+            f"No cluster can be told from the kubeconfig {place} ({why}); set KUBECONFIG, or give --kubeconfig and "
             "--context."
         ) from error
     api = KubeApi(configuration)
