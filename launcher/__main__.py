@@ -15,6 +15,7 @@ from launcher import logs
 from launcher.admin import commands
 from launcher.apikey import ApiKey
 from launcher.config import ConfigError, NodeConfig
+from launcher.doctor import command as examination
 from launcher.encryption import MOUNTED_KEY, encryption
 from launcher.invariants import InvariantError
 from launcher.isolationreport import NoAnswer, ask, show
@@ -31,6 +32,7 @@ NAME = re.compile(r"[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?", re.ASCII)
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 
 app.add_typer(commands.app)
+app.add_typer(examination.app)
 
 
 @app.callback()

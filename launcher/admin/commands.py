@@ -91,7 +91,7 @@ def up(
 
     async def work() -> None:
         with _err.status("looking at the cluster") as spinner:
-            bring = Up(where, _say, _progress(spinner.update))
+            bring = Up(where, _say, progress(spinner.update))
             await bring.run(file, values or (), chart_at=chart, node_name=node_name, seconds=wait)
         _say(f"The node of namespace {namespace} is online.")
         _say(f"  v6-node status -n {namespace} --watch    how it and its runs fare")
@@ -101,8 +101,8 @@ def up(
     raise typer.Exit(carry_out(work()))
 
 
-def _progress(update: Callable[[str], None]) -> Callable[[str], None]:
-    """Shows what is being done: on a terminal as it changes, elsewhere a line for each change."""
+def progress(update: Callable[[str], None]) -> Callable[[str], None]:
+    """Show what is being done: on a terminal as it changes, elsewhere a line for each change."""
     last = ""
 
     def show(phase: str) -> None:

@@ -60,9 +60,9 @@ def step(seen: Seen) -> Step:
         refused = wanted and warning(seen.events, wanted, {"FailedCreate"})
         trouble = Trouble(f"The launcher's pod can't be made: {words(refused['message'])}", _SOON) if refused else None
         return Step("the launcher's pod is made", trouble)
-    held = _held(pod, seen.events, "launcher")
-    if held is not None:
-        return held
+    kept = held(pod, seen.events, "launcher")
+    if kept is not None:
+        return kept
     if seen.told is None:
         return Step("the launcher starts", _from_events(seen.events, pod), _online_by_events(seen.events, pod))
     return _by_its_own_words(seen)
@@ -88,7 +88,7 @@ def _current(statefulset: Tree, pod: Tree | None) -> bool:
     return bool(observed and revision == status.get("updateRevision"))
 
 
-def _held(pod: Tree, events: Sequence[Tree], container: str) -> Step | None:
+def held(pod: Tree, events: Sequence[Tree], container: str) -> Step | None:
     """Why the container does not run; None if it does."""
     status = pod.get("status") or {}
     for condition in status.get("conditions") or ():
@@ -149,8 +149,8 @@ def _by_its_own_words(seen: Seen) -> Step:
     if not isolation.get("open"):
         proxies = [pod for pod in seen.pods if _component(pod) == "proxy"]
         for proxy in proxies:
-            if (held := _held(proxy, seen.events, "proxy")) and held.trouble:
-                return held
+            if (kept := held(proxy, seen.events, "proxy")) and kept.trouble:
+                return kept
         reason = isolation.get("reason", "")
         trouble = Trouble(words(reason), _LATER) if reason and isolation.get("checked_at") else None
         return Step("the isolation of algorithms is checked", trouble)

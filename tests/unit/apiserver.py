@@ -1,14 +1,16 @@
 """A stand-in for the API server: it keeps trees, selects by labels, runs programs as a test says, and takes notes."""
 
+import asyncio
 import base64
 import json
 import re
+import threading
 import uuid
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import yaml
 from aiohttp import web
@@ -137,6 +139,36 @@ class ApiServer:
         app.router.add_route("*", "/{path:.*}", self.handle)
         async with TestServer(app) as server:
             yield str(server.make_url("")).rstrip("/")
+
+
+class Threaded(ApiServer):
+    """The same in a thread of its own, for commands, which have their own event loop.
+
+    Args:
+        folder: where the kubeconfig is kept.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__()
+        self._folder = folder
+        self._ready, self._stop = threading.Event(), asyncio.Event()
+        self._thread = threading.Thread(target=lambda: asyncio.run(self._serve()))
+
+    async def _serve(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        async with self.serving() as url:
+            self.kubeconfig = kubeconfig(self._folder, url)
+            self._ready.set()
+            await self._stop.wait()
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        assert self._ready.wait(10)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._loop.call_soon_threadsafe(self._stop.set)
+        self._thread.join(10)
 
 
 def kubeconfig(folder: Path, url: str) -> Path:

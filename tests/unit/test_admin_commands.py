@@ -1,6 +1,5 @@
 """The commands from outside: against a stand-in for the API server, with a stand-in for helm on the PATH."""
 
-import asyncio
 import base64
 import json
 import os
@@ -8,7 +7,6 @@ import signal
 import stat
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,7 +19,7 @@ from typer.testing import CliRunner, Result
 from launcher.__main__ import app
 from launcher.admin import keys
 from launcher.encryption import Encrypted
-from tests.unit.apiserver import ApiServer, kubeconfig
+from tests.unit.apiserver import Threaded, kubeconfig
 from tests.unit.node_objects import CONFIG, LAUNCHER, ONLINE, PROXY, STATEFULSET, ended, job, run_pod, told, waiting
 from tests.unit.programs import Programs
 from tests.unit.test_admin_plan import GOOD
@@ -40,39 +38,20 @@ esac
 """
 
 
-class Cluster(ApiServer):
-    """The API server, in a thread of its own, since commands have their own event loop."""
+class Cluster(Threaded):
+    """A cluster whose launcher answers."""
 
     def __init__(self, folder: Path) -> None:
-        super().__init__()
-        self.folder = folder
+        super().__init__(folder)
         self.told: Any = ONLINE
         self.kept: dict[str, bytes] = {}
         self.program = self._launcher
-        self._ready, self._stop = threading.Event(), asyncio.Event()
-        self._thread = threading.Thread(target=lambda: asyncio.run(self._serve()))
 
     def _launcher(self, command: list[str]) -> tuple[bytes, str]:
         if command[3:4] == ["readyz"]:
             return json.dumps(self.told).encode(), ""
         kept = self.kept.get(command[3])
         return (kept or b"", "" if kept else "exit")
-
-    async def _serve(self) -> None:
-        self._loop = asyncio.get_running_loop()
-        async with self.serving() as url:
-            self.kubeconfig = kubeconfig(self.folder, url)
-            self._ready.set()
-            await self._stop.wait()
-
-    def __enter__(self) -> "Cluster":
-        self._thread.start()
-        assert self._ready.wait(10)
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._loop.call_soon_threadsafe(self._stop.set)
-        self._thread.join(10)
 
     def install(self, launcher: Any = LAUNCHER) -> None:
         """What helm would bring."""
