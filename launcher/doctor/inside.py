@@ -23,6 +23,7 @@ LONGEST = 4096  # bytes that kubelet takes (https://kubernetes.io/docs/tasks/deb
 _STEP = 1.0
 _TRY = 3.0
 _CALL = 15.0
+_WORDS = 300  # characters of a message
 
 Tree = dict[str, Any]
 
@@ -74,7 +75,7 @@ def look_up(name: str) -> Tree:
     try:
         found = socket.getaddrinfo(name, None, proto=socket.IPPROTO_TCP)
     except OSError as error:
-        return {"error": str(error)}
+        return {"error": str(error)[:_WORDS]}
     return {"addresses": sorted({str(entry[4][0]) for entry in found})}
 
 
@@ -98,7 +99,7 @@ def ask(url: str, key: str = "", authority: str = "") -> Tree:
             answer["login"] = {name: said.get(name) for name in ("status", "message")}
     except (OSError, ValueError) as error:  # a certificate that can't be read is an OSError
         reason = getattr(error, "reason", error)
-        answer["error"] = str(reason) or type(error).__name__
+        answer["error"] = str(reason)[:_WORDS] or type(error).__name__
         answer["kind"] = type(reason).__name__
     return answer
 
@@ -117,7 +118,7 @@ def _call(url: str, context: ssl.SSLContext, body: "bytes | None" = None) -> Tre
     told: Tree = {"status": status}
     with contextlib.suppress(ValueError, TypeError, AttributeError):
         read = json.loads(text)
-        told |= {"version": read.get("version"), "message": str(read.get("msg", ""))[:300]}
+        told |= {"version": read.get("version"), "message": str(read.get("msg", ""))[:_WORDS]}
     if date:
         told["ahead"] = _ahead((began + time.time()) / 2, date)
     return told
@@ -145,7 +146,7 @@ def clock(url: str) -> Tree:
             date = error.headers.get("Date")
         return {"ahead": _ahead((began + time.time()) / 2, date)} if date else {}
     except (OSError, ValueError) as error:
-        return {"error": str(getattr(error, "reason", error))}
+        return {"error": str(getattr(error, "reason", error))[:_WORDS]}
 
 
 def write(folder: str) -> str:

@@ -59,15 +59,21 @@ class ApiServer:
         for pattern, status in self.refuse.items():
             if re.fullmatch(pattern, f"{request.method} {path}"):
                 return _status(status, f"{request.method} {path} is refused")
-        if path.endswith("/exec"):
-            return await self._execute(request)
-        if path.endswith("/log"):
-            return web.Response(body=self.logs.get(path.split("/")[-2], b""))
+        if path.endswith(("/exec", "/log")):
+            return await self._of_a_pod(path, request)
         if path in {"/version", "/api"}:
             return web.json_response({"major": "1", "minor": "34", "gitVersion": "v1.34.1"})
         if request.method == "GET":
             return self._get(path, request)
+        if path.endswith("reviews"):  # a question, of which nothing is kept
+            self.on_create(path, body)
+            return web.json_response(body, status=201)
         return await self._change(request.method, path, body, request)
+
+    async def _of_a_pod(self, path: str, request: web.Request) -> web.StreamResponse:
+        if path.endswith("/log"):
+            return web.Response(body=self.logs.get(path.split("/")[-2], b""))
+        return await self._execute(request)
 
     def _get(self, path: str, request: web.Request) -> web.StreamResponse:
         if path in self.objects:
@@ -89,9 +95,9 @@ class ApiServer:
             body["metadata"]["name"] = name
             if f"{path}/{name}" in self.objects:
                 return _status(409, f"{name} already exists")
-            if "dryRun" not in request.query and not path.endswith("reviews"):
+            if "dryRun" not in request.query:
                 self.put(path, body)
-            self.on_create(f"{path}/{name}", body)
+                self.on_create(f"{path}/{name}", self.objects[f"{path}/{name}"])
             return web.json_response(body, status=201)
         if method == "DELETE":
             if path not in self.objects:
