@@ -102,6 +102,11 @@ def is_helms(thing: Tree | None) -> bool:
     return ((thing or {}).get("metadata", {}).get("labels") or {}).get("app.kubernetes.io/managed-by") == "Helm"
 
 
+def holds(thing: Tree | None, key: str) -> bool:
+    """Whether a Secret has this API key."""
+    return ((thing or {}).get("data") or {}).get("api_key") == base64.b64encode(key.encode()).decode()
+
+
 def answer_to_change(told: Told | None, since: float) -> tuple[bool, str] | None:
     """What became of a changed key: whether the server took it, and if not, why; None while nothing is known.
 
@@ -140,36 +145,35 @@ class ApiKeyChange:
         """Whether there is a launcher, which uses the key."""
         return self._statefulset is not None
 
+    async def begin(self) -> None:
+        """Note how it stands before the change."""
+        self._statefulset = await get(self._api, self._where.path("apps/v1", f"statefulsets/{LAUNCHER}"))
+        self.secret = key_secret(self._statefulset)
+        answer, _ = await told(self._api, self._where) if self.runs else (None, "")
+        self._since = ((answer or {}).get("connection") or {}).get("logged_in") or 0.0
+
     async def write(self, key: str) -> bool:
         """Write the key into its Secret; whether it is another than before.
 
         Raises:
             Failure: there is no such namespace.
         """
-        where = self._where
-        self._statefulset = await get(self._api, where.path("apps/v1", f"statefulsets/{LAUNCHER}"))
-        self.secret = key_secret(self._statefulset)
-        before = await get(self._api, f"{where.core}/secrets/{self.secret}")
-        if before and (before.get("data") or {}).get("api_key") == base64.b64encode(key.encode()).decode():
+        await self.begin()
+        secrets = f"{self._where.core}/secrets"
+        before = await get(self._api, f"{secrets}/{self.secret}")
+        if holds(before, key):
             return False
         self.set_back = is_helms(before)
-        answer, _ = await told(self._api, where) if self.runs else (None, "")
-        self._since = ((answer or {}).get("connection") or {}).get("logged_in") or 0.0
-        wanted = secret(self.secret, where.namespace, {"api_key": key})
-        if before:
-            # Its labels are those of whoever made it.
-            await self._api.call(
-                "PATCH",
-                f"{where.core}/secrets/{self.secret}",
-                body={"stringData": wanted["stringData"]},
-                content_type=_MERGE,
-            )
-            return True
+        wanted = secret(self.secret, self._where.namespace, {"api_key": key})
         try:
-            await apply(self._api, f"{where.core}/secrets", wanted)
+            if before:  # its labels stay those of whoever made it
+                change = {"stringData": wanted["stringData"]}
+                await self._api.call("PATCH", f"{secrets}/{self.secret}", body=change, content_type=_MERGE)
+            else:
+                await apply(self._api, secrets, wanted)
         except ApiRefusal as refusal:
             if refusal.status == 404:
-                raise Failure(_no_namespace(where)) from refusal
+                raise Failure(_no_namespace(self._where)) from refusal
             raise
         return True
 

@@ -9,8 +9,9 @@ from typing import Any
 import yaml
 
 from launcher.admin import Failure, looking
-from launcher.admin.cluster import SELECTOR, Where, apply, connected, get, items, names
+from launcher.admin.cluster import POD, SELECTOR, Where, apply, connected, get, items, names
 from launcher.admin.helm import RELEASE, Helm, chart
+from launcher.admin.keys import ApiKeyChange, holds
 from launcher.admin.plan import (
     ENFORCE,
     RESTRICTED,
@@ -20,7 +21,7 @@ from launcher.admin.plan import (
     only_machine,
     plan,
 )
-from launcher.admin.progress import Patience, Step, step
+from launcher.admin.progress import Patience, Step, container_state, step
 from launcher.kubeapi import ApiRefusal, KubeApi, Tree
 from launcher.runs import PREFIX
 from launcher.translate.findings import Finding, Site
@@ -73,11 +74,15 @@ class Up:
             self._doing("looking at the cluster")
             made = await self._plan(api, file, further, node_name)
             await self._namespace(api)
-            await self._secrets(api, made.secrets)
+            change = await self._secrets(api, made.secrets)
             self._doing("installing the chart")
             await self._mend(api, helm)
             await helm.install(folder, made.values, extra)
             self._say(f"Release {RELEASE} is in namespace {self._where.namespace}.")
+            if change:
+                self._doing("the launcher logs in with the new key")
+                await change.used()
+            await self._start_anew(api)
             await self._online(api, seconds)
 
     async def _plan(self, api: KubeApi, file: Path, further: Sequence[Tree], node_name: str | None) -> Plan:
@@ -118,11 +123,21 @@ class Up:
         if sentence:
             self._say(sentence)
 
-    async def _secrets(self, api: KubeApi, secrets: Sequence[Tree]) -> None:
+    async def _secrets(self, api: KubeApi, secrets: Sequence[Tree]) -> ApiKeyChange | None:
+        """Write the Secrets; the answer tells of the log-in, where a launcher is there and its key is another now."""
+        change: ApiKeyChange | None = None
         for each in secrets:
-            await apply(api, f"{self._where.core}/secrets", each)
+            path = f"{self._where.core}/secrets"
+            key = each["stringData"].get("api_key")
+            if key:
+                there = await get(api, f"{path}/{each['metadata']['name']}")
+                if there and not holds(there, key):
+                    change = ApiKeyChange(api, self._where)
+                    await change.begin()
+            await apply(api, path, each)
         if secrets:
             self._say(f"Secrets written: {', '.join(names(secrets))}.")
+        return change if change and change.runs else None
 
     async def _mend(self, api: KubeApi, helm: Helm) -> None:
         """Undo the note that keeps helm from going on after it was ended in the middle of an installation."""
@@ -132,6 +147,14 @@ class Up:
         for note in await items(api, f"{self._where.core}/secrets", labelSelector=selector):
             await api.call("DELETE", f"{self._where.core}/secrets/{note['metadata']['name']}")
         self._say("An earlier installation was interrupted; this one takes its place.")
+
+    async def _start_anew(self, api: KubeApi) -> None:
+        """Have a launcher that keeps ending start now: what it said may be mended, and the next try minutes away."""
+        path = f"{self._where.core}/pods/{POD}"
+        pod = await get(api, path)
+        waiting = (container_state(pod, "launcher") if pod else {}).get("waiting") or {}
+        if waiting.get("reason") == "CrashLoopBackOff":
+            await api.call("DELETE", path)
 
     async def _online(self, api: KubeApi, seconds: float) -> None:
         """Return when the node is online.

@@ -52,6 +52,7 @@ class Trial:
         self._doing = doing
         self._refused: dict[str, str] = {}
         self._volumes: set[str] = set()
+        self._made_something = False
 
     async def run(self, key: str, authority: str, *, volume: bool) -> Tried:
         """Have everything tried, and leave nothing behind.
@@ -67,14 +68,20 @@ class Trial:
         try:
             return await self._run(key, authority, volume=volume)
         finally:
-            self._doing("removing what was made for it")
-            await surely(self.remove())
+            if self._made_something:
+                self._doing("removing what was made for it")
+                await surely(self.remove())
 
     async def _run(self, key: str, authority: str, *, volume: bool) -> Tried:
         maker = self._maker
         if self._own:
             self._doing("making a namespace for a moment")
-            await self._api.call("POST", "/api/v1/namespaces", body=maker.own_namespace())
+            self._made_something = True
+            try:
+                await self._api.call("POST", "/api/v1/namespaces", body=maker.own_namespace())
+            except ApiRefusal:
+                self._made_something = False
+                raise
             await self._copy_pull_secrets()
         await self._make("secrets", maker.secret(key, authority))
         for policy in maker.policies():
@@ -108,6 +115,7 @@ class Trial:
                 await self._make("secrets", {key: found[key] for key in ("type", "data")} | {"metadata": meta})
 
     async def _make(self, kind: str, thing: Tree) -> None:
+        self._made_something = True  # even if there is no answer
         await self._api.call("POST", path_of(kind, self._namespace), body=thing)
 
     async def _start(self, pods: Iterable[Tree]) -> None:

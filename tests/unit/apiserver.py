@@ -33,6 +33,8 @@ class ApiServer:
         """Status by a regular expression over `METHOD path`."""
         self.on_create: Callable[[str, Tree], None] = lambda path, thing: None
         """Told the path of what was made; may change it, as a controller would."""
+        self.on_delete: Callable[[str], None] = lambda path: None
+        """Told the path of what went."""
         self.program: Program = lambda command: (b"", "there is no such program")
         self.logs: dict[str, bytes] = {}
         """By the pod's name."""
@@ -103,6 +105,7 @@ class ApiServer:
             if path not in self.objects:
                 return self._delete_collection(path, request)
             self._remove(path)
+            self.on_delete(path)
             return web.json_response({"kind": "Status", "status": "Success"})
         if path not in self.objects:
             if "apply" not in request.headers["Content-Type"]:
