@@ -25,7 +25,7 @@ class Connection:
         self.reason = NOT_TRIED
         """Why it is offline; empty while it is online."""
         self._since = time.time()
-        self._logged_in: float | None = None
+        self._key_tried: float | None = None
         self._key_refused = ""
         self._news = asyncio.Event()
         ONLINE.set_function(lambda: self.online)
@@ -46,9 +46,7 @@ class Connection:
 
     def logged_in(self, refusal: str) -> None:
         """The server accepted the node's key, or refused one that replaced it; `refusal` is empty, or a sentence."""
-        self._key_refused = refusal
-        if not refusal:
-            self._logged_in = time.time()
+        self._key_refused, self._key_tried = refusal, time.time()
 
     def _change(self, online: bool, reason: str) -> None:
         if self.online != online:
@@ -64,7 +62,7 @@ class Connection:
             "online": self.online,
             "reason": self.reason,
             "since": round(self._since),
-            "logged_in": self._logged_in,
+            "key_tried": self._key_tried,
             "key_refused": self._key_refused,
         }
 

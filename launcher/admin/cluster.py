@@ -1,7 +1,8 @@
 """The cluster that a kubeconfig names, and what is asked of it."""
 
+import base64
 import os
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -103,10 +104,15 @@ async def apply(api: KubeApi, path: str, thing: Tree) -> Tree:
     return await api.call("PATCH", f"{path}/{thing['metadata']['name']}", query, thing, content_type=APPLY)
 
 
-def secret(name: str, namespace: str, data: Tree) -> Tree:
+def secret(name: str, namespace: str, texts: Mapping[str, str]) -> Tree:
     """The manifest of a Secret with texts."""
     metadata = {"name": name, "namespace": namespace, "labels": dict(MANAGED)}
-    return {"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "type": "Opaque", "stringData": data}
+    return {"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "type": "Opaque", "data": encoded(texts)}
+
+
+def encoded(texts: Mapping[str, str]) -> dict[str, str]:
+    """Texts as a Secret's `data` has them; server-side apply and `stringData` do not go together well."""
+    return {name: base64.b64encode(text.encode()).decode() for name, text in texts.items()}
 
 
 def sentence(error: ApiRefusal | ClusterUnavailable) -> str:

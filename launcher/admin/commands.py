@@ -120,7 +120,9 @@ def progress(update: Callable[[str], None]) -> Callable[[str], None]:
 def down(
     namespace: Namespace = DEFAULT,
     *,
-    delete_data: Annotated[bool, typer.Option(help="Delete the task volume too, with what runs left there.")] = False,
+    delete_data: Annotated[
+        bool, typer.Option("--delete-data", help="Delete the task volume too, with what runs left there.")
+    ] = False,
     chart: Chart = None,
     context: Context = None,
     kubeconfig: Kubeconfig = None,

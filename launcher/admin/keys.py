@@ -1,7 +1,6 @@
 """The organization's private key, made; and the node's API key, replaced."""
 
 import asyncio
-import base64
 import os
 import tempfile
 import time
@@ -11,7 +10,7 @@ from vantage6.common.encryption import RSACryptor
 
 from launcher.admin import Failure
 from launcher.admin.asking import told
-from launcher.admin.cluster import LAUNCHER, POD, Where, apply, get, secret
+from launcher.admin.cluster import LAUNCHER, POD, Where, apply, encoded, get, secret
 from launcher.admin.progress import Seen, Told, container_state, step
 from launcher.config import UUID
 from launcher.kubeapi import ApiRefusal, ClusterUnavailable, KubeApi, Tree
@@ -104,7 +103,7 @@ def is_helms(thing: Tree | None) -> bool:
 
 def holds(thing: Tree | None, key: str) -> bool:
     """Whether a Secret has this API key."""
-    return ((thing or {}).get("data") or {}).get("api_key") == base64.b64encode(key.encode()).decode()
+    return ((thing or {}).get("data") or {}).get("api_key") == encoded({"api_key": key})["api_key"]
 
 
 def answer_to_change(told: Told | None, since: float) -> tuple[bool, str] | None:
@@ -112,14 +111,13 @@ def answer_to_change(told: Told | None, since: float) -> tuple[bool, str] | None
 
     Args:
         told: what the launcher answers.
-        since: the launcher's last log-in before the change, as it says itself.
+        since: when it had tried a key last before the change, as it says itself.
     """
     connection = (told or {}).get("connection") or {}
-    if connection.get("key_refused"):
-        return False, str(connection["key_refused"])
-    if (connection.get("logged_in") or 0) > since:
-        return True, ""
-    return None
+    if (connection.get("key_tried") or 0) <= since:
+        return None
+    refusal = str(connection.get("key_refused") or "")
+    return not refusal, refusal
 
 
 class ApiKeyChange:
@@ -150,7 +148,7 @@ class ApiKeyChange:
         self._statefulset = await get(self._api, self._where.path("apps/v1", f"statefulsets/{LAUNCHER}"))
         self.secret = key_secret(self._statefulset)
         answer, _ = await told(self._api, self._where) if self.runs else (None, "")
-        self._since = ((answer or {}).get("connection") or {}).get("logged_in") or 0.0
+        self._since = ((answer or {}).get("connection") or {}).get("key_tried") or 0.0
 
     async def write(self, key: str) -> bool:
         """Write the key into its Secret; whether it is another than before.
@@ -167,7 +165,7 @@ class ApiKeyChange:
         wanted = secret(self.secret, self._where.namespace, {"api_key": key})
         try:
             if before:  # its labels stay those of whoever made it
-                change = {"stringData": wanted["stringData"]}
+                change = {"data": wanted["data"]}
                 await self._api.call("PATCH", f"{secrets}/{self.secret}", body=change, content_type=_MERGE)
             else:
                 await apply(self._api, secrets, wanted)
@@ -226,5 +224,6 @@ class ApiKeyChange:
         pod = await get(self._api, f"{where.core}/pods/{POD}")
         statefulset = await get(self._api, where.path("apps/v1", f"statefulsets/{LAUNCHER}"))
         now = step(Seen(statefulset, [pod] if pod else []))
-        fatal = now.trouble is not None and now.trouble.patience == 0 and "api_key" in now.trouble.sentence
-        return now.trouble.sentence if fatal and now.trouble else ""
+        said = now.trouble.sentence if now.trouble and now.trouble.patience == 0 else ""
+        # A key of another node ends this launcher too; the next one is that node.
+        return said if "api_key" in said and "another node" not in said else ""

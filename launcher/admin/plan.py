@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from enum import Enum, auto
 from typing import Any
 
-from launcher.admin.cluster import MANAGED
+from launcher.admin.cluster import MANAGED, encoded
 from launcher.kubeapi import Tree
 from launcher.translate.credentials import KEY_SECRET
 from launcher.translate.findings import Done, Finding, Place
@@ -95,7 +95,10 @@ def _with(values: Any, place: Place, value: object) -> Any:
 
 
 def _managed(secret: Tree) -> Tree:
-    return {**secret, "metadata": {**secret["metadata"], "labels": dict(MANAGED)}}
+    """A Secret of the translation as it is applied."""
+    texts = secret["stringData"]
+    rest = {key: value for key, value in secret.items() if key != "stringData"}
+    return rest | {"metadata": {**secret["metadata"], "labels": dict(MANAGED)}, "data": encoded(texts)}
 
 
 class NamespaceStep(Enum):

@@ -11,7 +11,7 @@ import yaml
 from launcher.admin import Failure, looking
 from launcher.admin.cluster import POD, SELECTOR, Where, apply, connected, get, items, names
 from launcher.admin.helm import RELEASE, Helm, chart
-from launcher.admin.keys import ApiKeyChange, holds
+from launcher.admin.keys import ApiKeyChange
 from launcher.admin.plan import (
     ENFORCE,
     RESTRICTED,
@@ -128,10 +128,9 @@ class Up:
         change: ApiKeyChange | None = None
         for each in secrets:
             path = f"{self._where.core}/secrets"
-            key = each["stringData"].get("api_key")
-            if key:
+            if "api_key" in each["data"]:
                 there = await get(api, f"{path}/{each['metadata']['name']}")
-                if there and not holds(there, key):
+                if there and there.get("data") != each["data"]:
                     change = ApiKeyChange(api, self._where)
                     await change.begin()
             await apply(api, path, each)

@@ -32,7 +32,7 @@ LAUNCHERS = (
 LOOKED_AT = (
     ("", "pods", ("get", "list")),
     ("", "pods/log", ("get",)),
-    ("", "pods/exec", ("create",)),
+    ("", "pods/exec", ("get", "create")),
     ("", "events", ("list",)),
 )
 """What `up`, `status` and `logs` look at."""

@@ -60,7 +60,7 @@ PROXY: Tree = {
 ONLINE: Tree = {
     "readyz": "ready\n",
     "identity": {"node_id": 4, "organization_id": 2, "collaboration_id": 3},
-    "connection": {"online": True, "reason": "", "since": 1795845610, "logged_in": 1795845601.5, "key_refused": ""},
+    "connection": {"online": True, "reason": "", "since": 1795845610, "key_tried": 1795845601.5, "key_refused": ""},
     "isolation": {
         "passed": True,
         "open": True,

@@ -19,7 +19,7 @@ from typer.testing import CliRunner, Result
 from launcher.__main__ import app
 from launcher.admin import keys
 from launcher.encryption import Encrypted
-from tests.unit.apiserver import Threaded, kubeconfig
+from tests.unit.apiserver import Program, Threaded, kubeconfig
 from tests.unit.node_objects import CONFIG, LAUNCHER, ONLINE, PROXY, STATEFULSET, ended, job, run_pod, told, waiting
 from tests.unit.programs import Programs
 from tests.unit.test_admin_plan import GOOD
@@ -143,7 +143,7 @@ def test_a_launcher_that_keeps_ending_gets_another_try_at_once(cluster: Cluster,
 def test_another_key_is_waited_for_until_the_launcher_has_it(cluster: Cluster, tmp_path: Path):
     cluster.install()
     assert run("up", configuration(tmp_path)).exit_code == 0
-    cluster.told = told(connection={"key_refused": "The server refuses api_key (no)."})
+    cluster.program = trying("The server refuses api_key (no).")
     done = run("up", configuration(tmp_path, api_key=OTHER_KEY))
     assert done.exit_code == 1 and done.stderr.splitlines()[-1] == "The server refuses api_key (no)."
 
@@ -354,6 +354,20 @@ def test_a_private_key_is_never_overwritten(cluster: Cluster, tmp_path: Path):
     assert in_secret.exit_code == 1 and "Secret v6-org-key" in in_secret.stderr
 
 
+def trying(refusal: str, before: str = "An earlier key is refused.") -> Program:
+    """A launcher that tries a changed key after a while; it had tried another before."""
+    asked: list[int] = []
+
+    def launcher(_: list[str]) -> tuple[bytes, str]:
+        asked.append(1)
+        tried = len(asked) > 2
+        at = ONLINE["connection"]["key_tried"] + (60 if tried else 0)
+        now = told(connection={"key_tried": at, "key_refused": refusal if tried else before})
+        return json.dumps(now).encode(), ""
+
+    return launcher
+
+
 def encoded(text: str) -> str:
     return base64.b64encode(text.encode()).decode()
 
@@ -361,14 +375,7 @@ def encoded(text: str) -> str:
 def test_a_key_is_written_and_waited_for_until_the_launcher_has_it(cluster: Cluster):
     cluster.install()
     cluster.put(f"{CORE}/secrets", {"metadata": {"name": "v6-node-key"}, "data": {"api_key": encoded(GOOD["api_key"])}})
-    asked: list[int] = []
-
-    def launcher(command: list[str]) -> tuple[bytes, str]:
-        asked.append(1)
-        later = ONLINE["connection"]["logged_in"] + (60 if len(asked) > 2 else 0)
-        return json.dumps(told(connection={"logged_in": later})).encode(), ""
-
-    cluster.program = launcher
+    cluster.program = trying("")
     done = run("set-api-key", stdin=f" {OTHER_KEY}\n")
     assert done.exit_code == 0, done.output
     assert cluster.objects[f"{CORE}/secrets/v6-node-key"]["data"]["api_key"] == encoded(OTHER_KEY)
@@ -383,7 +390,7 @@ def test_a_key_is_written_and_waited_for_until_the_launcher_has_it(cluster: Clus
 
 def test_a_key_that_the_server_refuses_is_said(cluster: Cluster):
     cluster.install()
-    cluster.told = told(connection={"key_refused": "The server refuses api_key (no)."})
+    cluster.program = trying("The server refuses api_key (no).")
     done = run("set-api-key", stdin=OTHER_KEY)
     assert done.exit_code == 1 and done.stderr.splitlines()[-1] == "The server refuses api_key (no)."
 

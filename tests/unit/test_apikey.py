@@ -97,19 +97,19 @@ async def test_a_key_that_is_refused_and_still_there_is_refused(secrets: Path):
         with pytest.raises(LoginRefused, match="refuses api_key"):
             await rest.login()
         assert server.asked == [OLD]
-        assert connection.table()["logged_in"] is None
+        assert connection.table()["key_tried"] is None
 
 
 async def test_a_replaced_key_is_noticed_and_used_also_when_the_server_is_away_at_first(secrets: Path):
     server = KeyServer()
     async with logged_in(server, secrets) as (rest, connection):
         await rest.login()
-        first = connection.table()["logged_in"]
+        first = connection.table()["key_tried"]
         server.nodes, server.away = {NEW: 4}, 2
         async with following(rest):
             put(secrets, NEW)
             await until(lambda: rest.claims["key"] == NEW)
-            await until(lambda: connection.table()["logged_in"] > first)
+            await until(lambda: connection.table()["key_tried"] > first)
         assert server.asked == [OLD, NEW, NEW, NEW]
 
 

@@ -146,7 +146,7 @@ def test_who_may_everything_may_install():
     [
         (["create roles", "create rolebindings"], FAIL, "create roles.rbac.authorization.k8s.io; create rolebindings"),
         (["delete jobs", "escalate roles"], FAIL, "you may not: delete jobs.batch"),
-        (["create pods/exec"], WARN, "show less, as you may not: create pods/exec"),
+        (["get pods/exec"], WARN, "show less, as you may not: get pods/exec"),
     ],
 )
 def test_what_is_lacking_is_listed_with_who_can_grant_it(refused: list[str], level: Level, words: str):
