@@ -36,6 +36,8 @@ class ApiServer:
         self.on_delete: Callable[[str], None] = lambda path: None
         """Told the path of what went."""
         self.program: Program = lambda command: (b"", "there is no such program")
+        self.ends_early = False
+        """Whether connections to programs break off."""
         self.logs: dict[str, bytes] = {}
         """By the pod's name."""
         self.asked: list[tuple[str, str, Any]] = []
@@ -137,6 +139,9 @@ class ApiServer:
         await socket.send_bytes(b"\x01" + out)
         if failure:
             await socket.send_bytes(b"\x02" + failure.encode())
+        if self.ends_early:
+            await socket.close()
+            return socket
         end = {"status": "Failure", "message": "exit code 1"} if failure else {"status": "Success"}
         await socket.send_bytes(b"\x03" + json.dumps(end).encode())
         await socket.close()

@@ -19,6 +19,7 @@ from typer.testing import CliRunner, Result
 from launcher.__main__ import app
 from launcher.admin import keys
 from launcher.encryption import Encrypted
+from tests.stage.waiting import wait_until
 from tests.unit.apiserver import Program, Threaded, kubeconfig
 from tests.unit.node_objects import CONFIG, LAUNCHER, ONLINE, PROXY, STATEFULSET, ended, job, run_pod, told, waiting
 from tests.unit.programs import Programs
@@ -30,7 +31,11 @@ HELM = """
 case "$1" in
   status) if [ -f $FOLDER/release ]; then echo '{"info": {"status": "'$(cat $FOLDER/release)'"}}'
           else echo 'Error: release: not found' >&2; exit 1; fi;;
-  upgrade) cat > $FOLDER/values; if [ -f $FOLDER/refusal ]; then cat $FOLDER/refusal >&2; exit 1; fi
+  upgrade) if [ -f $FOLDER/slow ]; then
+             trap 'kill $!; touch $FOLDER/interrupted; exit 1' INT
+             sleep 60 > /dev/null 2>&1 & touch $FOLDER/busy; wait
+           fi
+           cat > $FOLDER/values; if [ -f $FOLDER/refusal ]; then cat $FOLDER/refusal >&2; exit 1; fi
            echo deployed > $FOLDER/release;;
   get) cat $FOLDER/manifest;;
   uninstall) rm $FOLDER/release;;
@@ -48,9 +53,9 @@ class Cluster(Threaded):
         self.program = self._launcher
 
     def _launcher(self, command: list[str]) -> tuple[bytes, str]:
-        if command[3:4] == ["readyz"]:
+        if command[3] == "status":
             return json.dumps(self.told).encode(), ""
-        kept = self.kept.get(command[3])
+        kept = self.kept.get(command[5])
         return (kept or b"", "" if kept else "exit")
 
     def install(self, launcher: Any = LAUNCHER) -> None:
@@ -174,6 +179,17 @@ def test_what_the_chart_refuses_is_said_in_its_own_words(cluster: Cluster, tmp_p
     done = run("up", configuration(tmp_path))
     assert done.exit_code == 1
     assert done.stderr.splitlines()[-1] == "The chart refuses the values: node.port 0 is no port; write another."
+
+
+def test_helm_is_told_of_an_interruption_and_is_waited_for(cluster: Cluster, tmp_path: Path):
+    (tmp_path / "slow").touch()
+    command = [sys.executable, "-m", "launcher", "up", str(configuration(tmp_path))]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as process:
+        wait_until((tmp_path / "busy").exists, 60, lambda: "helm was not started")
+        process.send_signal(signal.SIGINT)
+        assert process.wait(30) == 130
+        assert process.stderr and process.stderr.read().splitlines()[-1] == "Interrupted."
+    assert (tmp_path / "interrupted").exists()
 
 
 def test_without_helm_it_says_where_to_get_it(cluster: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
