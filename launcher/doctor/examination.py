@@ -11,7 +11,7 @@ from typing import Any
 import yaml
 
 from launcher.admin import Failure
-from launcher.admin.cluster import LAUNCHER, Where, get, items, sentence
+from launcher.admin.cluster import LAUNCHER, Where, get, items
 from launcher.doctor import clusterfacts, inside, quotas, rights, verdicts, volumes
 from launcher.doctor.findings import Finding, fail, warn
 from launcher.doctor.policyverdict import policies
@@ -189,15 +189,14 @@ class Examination:
         key, authority = await self._secrets()
         tried, why = Tried(), place.why_not
         if not why:
+            trial = Trial(self._api, self._where, self._wishes, own=place.own, doing=self._doing)
             try:
-                trial = Trial(self._api, self._where, self._wishes, own=place.own, doing=self._doing)
                 tried = await trial.run(key, authority, volume=await self._may_try_volume())
-            except ApiRefusal as refusal:
-                why = str(refusal)
-            except ClusterUnavailable as error:
-                remedy = "ask again: the next doctor removes what may be left"
-                self._tell(warn("doctor", sentence(error), remedy))
+            except (ApiRefusal, ClusterUnavailable) as error:
                 why = str(error)
+            if trial.left:
+                remedy = "ask again: the next doctor removes it"
+                self._tell(warn("traces", f"Not everything that was made could be removed: {trial.left}.", remedy))
         if present is not None:
             self._tell(admission(await self._rehearse(), self._where.namespace))
         if why:

@@ -53,6 +53,8 @@ class Trial:
         self._refused: dict[str, str] = {}
         self._volumes: set[str] = set()
         self._made_something = False
+        self.left = ""
+        """Why something is still there; empty if nothing is."""
 
     async def run(self, key: str, authority: str, *, volume: bool) -> Tried:
         """Have everything tried, and leave nothing behind.
@@ -70,7 +72,10 @@ class Trial:
         finally:
             if self._made_something:
                 self._doing("removing what was made for it")
-                await surely(self.remove())
+                try:
+                    await surely(self.remove())
+                except (ApiRefusal, ClusterUnavailable) as error:  # what was found is told all the same
+                    self.left = str(error)
 
     async def _run(self, key: str, authority: str, *, volume: bool) -> Tried:
         maker = self._maker

@@ -217,6 +217,17 @@ def test_what_one_left_that_was_killed_the_next_one_removes(cluster: Examined, t
     assert cluster.traces == []
 
 
+def test_what_could_not_be_removed_is_said_and_so_is_what_was_found(cluster: Examined, tmp_path: Path):
+    cluster.refuse["DELETE .*/v6-node-doctor-.*"] = 403
+    done, found = doctor(tmp_path)
+    assert done.exit_code == 0
+    assert "could be removed" in worst(found, "warn")["traces"]
+    assert found["network policies"][0]["level"] == "ok"
+    del cluster.refuse["DELETE .*/v6-node-doctor-.*"]
+    doctor(tmp_path)
+    assert cluster.traces == []
+
+
 def test_in_the_nodes_own_namespace_only_its_own_things_are_removed(cluster: Examined, tmp_path: Path):
     cluster.not_allowed.add("create namespaces")
     cluster.put("/api/v1/namespaces", {"metadata": {"name": "v6-node"}})
