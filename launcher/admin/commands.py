@@ -3,14 +3,12 @@
 import asyncio
 import contextlib
 import json
-import signal
 import sys
 from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
 from rich.live import Live
 
 from launcher.admin import Failure, keys, looking, runlog, screen
@@ -18,55 +16,26 @@ from launcher.admin import down as removal
 from launcher.admin import nodes as overview
 from launcher.admin.cluster import Where, connected, sentence
 from launcher.admin.nodestate import state
+from launcher.admin.terminal import (
+    DEFAULT,
+    ERR,
+    FAILED,
+    OUT,
+    AsJson,
+    Chart,
+    Context,
+    Kubeconfig,
+    Namespace,
+    carry_out,
+    progress,
+    say,
+    tell,
+)
 from launcher.admin.up import Up
-from launcher.kubeapi import ApiRefusal, ClusterUnavailable, KubeApi
+from launcher.kubeapi import ClusterUnavailable, KubeApi
 from launcher.translate.credentials import ORGANIZATION_SECRET
 
-FAILED, INTERRUPTED = 1, 130
-"""Exit codes."""
-
 app = typer.Typer()
-
-Namespace = Annotated[str, typer.Option("--namespace", "-n", envvar="V6_NODE_NAMESPACE", help="The node's namespace.")]
-Context = Annotated[str | None, typer.Option(help="Context of the kubeconfig, if not its current one.")]
-Kubeconfig = Annotated[Path | None, typer.Option(help="If not what KUBECONFIG names, or ~/.kube/config.")]
-Chart = Annotated[Path | None, typer.Option(help="Folder of the chart, if not the one that came with this program.")]
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
-DEFAULT = "v6-node"
-
-_out = Console(highlight=False, emoji=False)
-_err = Console(stderr=True, highlight=False, emoji=False)
-
-
-def carry_out(work: Coroutine[Any, Any, int | None]) -> int:
-    """Do a command's work to its end, also when it is interrupted; returns its exit code."""
-    try:
-        return asyncio.run(_interruptible(work)) or 0
-    except Failure as failure:
-        _tell(str(failure))
-    except (ApiRefusal, ClusterUnavailable) as error:
-        _tell(sentence(error))
-    except (asyncio.CancelledError, KeyboardInterrupt):
-        _tell("Interrupted.")
-        return INTERRUPTED
-    return FAILED
-
-
-async def _interruptible(work: Coroutine[Any, Any, int | None]) -> int | None:
-    """With Ctrl-C and SIGTERM alike the work is cancelled, and may clean up."""
-    task = asyncio.ensure_future(work)
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, task.cancel)
-    return await task
-
-
-def _tell(line: str) -> None:
-    _err.print(line, markup=False, soft_wrap=True)
-
-
-def _say(line: str) -> None:
-    _out.print(line, markup=False, soft_wrap=True)
 
 
 @app.command()
@@ -90,30 +59,15 @@ def up(
     where = Where(namespace, context, kubeconfig)
 
     async def work() -> None:
-        with _err.status("looking at the cluster") as spinner:
-            bring = Up(where, _say, progress(spinner.update))
+        with ERR.status("looking at the cluster") as spinner:
+            bring = Up(where, say, progress(spinner.update))
             await bring.run(file, values or (), chart_at=chart, node_name=node_name, seconds=wait)
-        _say(f"The node of namespace {namespace} is online.")
-        _say(f"  v6-node status -n {namespace} --watch    how it and its runs fare")
-        _say(f"  v6-node logs -n {namespace} <run>         what an algorithm prints")
-        _say(f"  v6-node down -n {namespace}               remove it")
+        say(f"The node of namespace {namespace} is online.")
+        say(f"  v6-node status -n {namespace} --watch    how it and its runs fare")
+        say(f"  v6-node logs -n {namespace} <run>         what an algorithm prints")
+        say(f"  v6-node down -n {namespace}               remove it")
 
     raise typer.Exit(carry_out(work()))
-
-
-def progress(update: Callable[[str], None]) -> Callable[[str], None]:
-    """Show what is being done: on a terminal as it changes, elsewhere a line for each change."""
-    last = ""
-
-    def show(phase: str) -> None:
-        nonlocal last
-        if _err.is_terminal:
-            update(phase)
-        elif phase != last:
-            _tell(f"… {phase}")
-        last = phase
-
-    return show
 
 
 @app.command()
@@ -129,7 +83,7 @@ def down(
 ) -> None:
     """Remove a node; its task volume, Secrets and namespace stay, and it is said."""
     where = Where(namespace, context, kubeconfig)
-    raise typer.Exit(carry_out(removal.down(where, _say, delete_data=delete_data, chart_at=chart)))
+    raise typer.Exit(carry_out(removal.down(where, say, delete_data=delete_data, chart_at=chart)))
 
 
 @app.command()
@@ -159,7 +113,7 @@ def status(
                 with contextlib.suppress(asyncio.CancelledError):
                     await (_each_line if as_json else _live)(api, once, now)
             else:
-                _out.print(screen.node(now))
+                OUT.print(screen.node(now))
             return 0 if now["online"] else FAILED
 
     raise typer.Exit(carry_out(work()))
@@ -170,7 +124,7 @@ _EVERY = 2.0
 
 
 async def _live(api: KubeApi, once: Once, now: dict[str, Any]) -> None:
-    with Live(screen.node(now), console=_out, auto_refresh=False) as live:
+    with Live(screen.node(now), console=OUT, auto_refresh=False) as live:
         while True:
             await asyncio.sleep(_EVERY)
             try:
@@ -199,9 +153,9 @@ def list_nodes(
         if as_json:
             print(json.dumps(states, indent=2))
         else:
-            _out.print(screen.nodes(states))
+            OUT.print(screen.nodes(states))
         if remark:
-            _tell(remark)
+            tell(remark)
 
     raise typer.Exit(carry_out(work()))
 
@@ -247,13 +201,13 @@ def create_private_key(
         key = keys.new_private_key()
         if file:
             keys.write_private_key(file, key)
-            _say(f"The private key is in {file}.")
+            say(f"The private key is in {file}.")
         if secret:
             async with connected(where) as api:
                 await keys.put_private_key(api, where, secret, key)
-            _say(f"The private key is in Secret {secret}; name it in node.encryption.existingSecret.")
-        _say("Keep a copy where it is safe: what was encrypted for it can be read with no other key.")
-        _say("Researchers and other nodes of the organization need this one too; the node registers its public key.")
+            say(f"The private key is in Secret {secret}; name it in node.encryption.existingSecret.")
+        say("Keep a copy where it is safe: what was encrypted for it can be read with no other key.")
+        say("Researchers and other nodes of the organization need this one too; the node registers its public key.")
 
     raise typer.Exit(carry_out(work()))
 
@@ -277,15 +231,15 @@ def set_api_key(
         async with connected(where) as api:
             change = keys.ApiKeyChange(api, where)
             if not await change.write(key):
-                _say(f"Secret {change.secret} has that key already.")
+                say(f"Secret {change.secret} has that key already.")
                 return
-            _say(f"The API key is in Secret {change.secret} of namespace {namespace}.")
+            say(f"The API key is in Secret {change.secret} of namespace {namespace}.")
             if change.set_back:
-                _tell("The next `helm upgrade` sets it back to node.api_key of the values: change it there too.")
+                tell("The next `helm upgrade` sets it back to node.api_key of the values: change it there too.")
             if change.runs and wait:
-                with _err.status("waiting for the launcher to log in with it"):
+                with ERR.status("waiting for the launcher to log in with it"):
                     await change.used()
-                _say("The launcher logged in with it.")
+                say("The launcher logged in with it.")
 
     raise typer.Exit(carry_out(work()))
 

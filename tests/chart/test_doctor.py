@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from launcher.admin.keys import key_secret
-from launcher.doctor.examination import read_wishes
+from launcher.doctor.given import read_wishes
 from launcher.doctor.rights import INSTALL, LAUNCH, wanted
 from launcher.translate.credentials import KEY_SECRET
 from tests.chart.rendering import CHART, MINIMAL, case, named, render

@@ -296,6 +296,12 @@ def test_status_watches_until_it_is_interrupted(cluster: Cluster):
         assert process.wait(20) == 0
 
 
+@pytest.mark.parametrize("name", ["", "A", "a b", "../x", "-a", "a" * 64])
+def test_what_can_be_no_namespace_is_refused(name: str):
+    done = run("status", "--namespace", name)
+    assert done.exit_code == 2 and "is no name of a namespace" in done.stderr
+
+
 def test_a_cluster_that_does_not_answer_is_one_sentence(tmp_path: Path):
     done = run("status", "--kubeconfig", kubeconfig(tmp_path, "http://127.0.0.1:9"))
     assert done.exit_code == 1

@@ -4,6 +4,8 @@ import copy
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from launcher.admin.progress import Patience, Seen, Trouble, last_sentence, step
 from tests.unit.node_objects import LAUNCHER, ONLINE, PROXY, STATEFULSET, ended, event, told, unscheduled, waiting
@@ -177,3 +179,33 @@ def test_what_may_pass_is_waited_for_and_what_changes_begins_anew():
     assert not patience.exhausted(trouble, 170)
     assert not patience.exhausted(Trouble("Something else", 60), 240)
     assert patience.exhausted(Trouble("The key is refused", 0), 241)
+
+
+def pruned(tree: Any, choose: Any) -> Any:
+    """A tree without some of what is optional in it: everything but metadata."""
+    if isinstance(tree, dict):
+        return {
+            key: value if key in {"metadata", "spec", "name", "type"} else pruned(value, choose)
+            for key, value in tree.items()
+            if key in {"metadata", "spec", "name", "type", "status", "reason"} or choose()
+        }
+    return [pruned(each, choose) for each in tree] if isinstance(tree, list) else tree
+
+
+@given(st.data())
+def test_whatever_kubernetes_and_launcher_leave_out_there_is_a_phase(data: st.DataObject):
+    def choose() -> bool:
+        return data.draw(st.booleans())
+
+    pods = [
+        LAUNCHER,
+        waiting(LAUNCHER, "CrashLoopBackOff", "", ended({"level": "CRITICAL", "event": "x"})),
+        waiting(LAUNCHER, "ErrImagePull", "y"),
+        unscheduled(LAUNCHER, "z"),
+    ]
+    pod = pruned(data.draw(st.sampled_from(pods)), choose)
+    events = [pruned(event(LAUNCHER, "FailedMount", "m"), choose)]
+    telling = pruned({key: value for key, value in ONLINE.items() if choose()}, choose)
+    now = step(Seen(pruned(STATEFULSET, choose), [pod, PROXY], events, data.draw(st.sampled_from([None, telling]))))
+    assert now.phase
+    assert now.trouble is None or now.trouble.sentence.endswith((".", "!", "?"))

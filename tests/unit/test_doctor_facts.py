@@ -8,8 +8,8 @@ import yaml
 
 from launcher.admin.helm import chart
 from launcher.doctor import clusterfacts, quotas, rights, volumes
-from launcher.doctor.examination import Place, authority_in, place_for_trial, read_wishes
 from launcher.doctor.findings import Finding, Level, exit_code, fail, ok, warn
+from launcher.doctor.given import Place, authority_in, place_for_trial, read_wishes
 from launcher.doctor.wishes import Wishes, key_in
 
 OK, WARN, FAIL = Level.OK, Level.WARN, Level.FAIL
