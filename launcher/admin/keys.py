@@ -143,6 +143,11 @@ class ApiKeyChange:
         """Whether there is a launcher, which uses the key."""
         return self._statefulset is not None
 
+    @property
+    def answers(self) -> bool:
+        """Whether the launcher had told when it tried a key last, so that it can tell of the next."""
+        return self._since > 0
+
     async def begin(self) -> None:
         """Note how it stands before the change."""
         self._statefulset = await get(self._api, self._where.path("apps/v1", f"statefulsets/{LAUNCHER}"))

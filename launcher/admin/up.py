@@ -109,6 +109,8 @@ class Up:
         there = await _readable(get(api, path), {})
         if there == {}:  # it may not be read, and so neither be made nor changed: what follows will tell
             return
+        if there and there["metadata"].get("deletionTimestamp"):
+            raise Failure(f"Namespace {name} is being deleted; wait until it is gone, or give another --namespace.")
         strangers = await _readable(_strangers(api, self._where), []) if there else []
         what, sentence = namespace_step(there, strangers or [])
         labels = {"metadata": {"name": name, "labels": {ENFORCE: RESTRICTED}}}
@@ -130,13 +132,13 @@ class Up:
             path = f"{self._where.core}/secrets"
             if "api_key" in each["data"]:
                 there = await get(api, f"{path}/{each['metadata']['name']}")
-                if there and there.get("data") != each["data"]:
+                if there and (there.get("data") or {}).get("api_key") != each["data"]["api_key"]:
                     change = ApiKeyChange(api, self._where)
                     await change.begin()
             await apply(api, path, each)
         if secrets:
             self._say(f"Secrets written: {', '.join(names(secrets))}.")
-        return change if change and change.runs else None
+        return change if change and change.answers else None
 
     async def _mend(self, api: KubeApi, helm: Helm) -> None:
         """Undo the note that keeps helm from going on after it was ended in the middle of an installation."""

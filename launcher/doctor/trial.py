@@ -94,8 +94,11 @@ class Trial:
         first = [maker.listener(OPEN), maker.listener(CLOSED)]
         first += [maker.puller(image) for image in self._wishes.images[2:]]
         if volume:
-            await self._make("persistentvolumeclaims", maker.claim())
-            first.append(maker.writer())
+            try:
+                await self._make("persistentvolumeclaims", maker.claim())
+                first.append(maker.writer())
+            except ApiRefusal as refusal:
+                self._refused[VOLUME] = str(refusal)
         self._doing("starting pods")
         await self._start(first)
         seen = await self._until(_listens, (OPEN, CLOSED))

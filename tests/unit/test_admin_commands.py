@@ -198,6 +198,12 @@ def test_without_helm_it_says_where_to_get_it(cluster: Cluster, tmp_path: Path, 
     assert done.exit_code == 1 and "https://helm.sh" in done.stderr and not cluster.objects
 
 
+def test_a_namespace_that_is_on_its_way_out_is_waited_for_by_a_person(cluster: Cluster, tmp_path: Path):
+    cluster.put("/api/v1/namespaces", {"metadata": {"name": "v6-node", "deletionTimestamp": "2026-11-28T06:00:00Z"}})
+    done = run("up", configuration(tmp_path))
+    assert done.exit_code == 1 and "is being deleted; wait" in done.stderr.splitlines()[-1]
+
+
 def test_what_is_not_allowed_is_one_sentence(cluster: Cluster, tmp_path: Path):
     cluster.refuse["POST /api/v1/namespaces"] = 403
     done = run("up", configuration(tmp_path))

@@ -178,6 +178,14 @@ def test_a_volume_that_would_stay_is_not_made(cluster: Examined, tmp_path: Path)
     assert not [path for _, path, _ in cluster.asked if path.endswith("persistentvolumeclaims") and _ == "POST"]
 
 
+def test_a_volume_that_is_refused_leaves_the_rest_to_be_said(cluster: Examined, tmp_path: Path):
+    cluster.refuse["POST .*/persistentvolumeclaims"] = 403
+    done, found = doctor(tmp_path)
+    assert done.exit_code == 1 and worst(found).keys() == {"storage"}
+    assert "does not come" in worst(found)["storage"]
+    assert cluster.traces == []
+
+
 def test_what_may_not_be_read_is_said_and_the_rest_is_done(cluster: Examined, tmp_path: Path):
     for kind in ("nodes", "storageclasses", "runtimeclasses", "namespaces"):
         cluster.refuse[f"GET /.*/{kind}"] = 403
