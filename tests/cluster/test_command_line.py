@@ -22,9 +22,6 @@ from tests.stage.node import images_for, owner_of_this_process
 from tests.stage.task import Task
 from tests.stage.waiting import wait_until
 
-DOCTORS = "app.kubernetes.io/managed-by=v6-node-doctor"
-EVERYWHERE = ("pods", "secrets", "networkpolicies", "persistentvolumeclaims", "namespaces")
-
 
 @dataclass
 class Site:
@@ -101,25 +98,6 @@ def sent(site: Site, behave: str, method: str, *args: Any) -> tuple[Task, int]:
     """A task, and the number of its run."""
     task = site.researcher.send(behave, method, *args)
     return task, int(task.run()["id"])
-
-
-def test_the_doctor_finds_the_cluster_good_and_leaves_no_trace(site: Site, kubectl: Kubectl) -> None:
-    key = {"node": {"api_key": site.account.api_key, "server_url": site.server.rpartition(":")[0]}}
-    key["node"] |= {"port": int(site.server.rpartition(":")[2].partition("/")[0])}
-    values = {**yaml.safe_load((site.folder / "images.yaml").read_text()), **key}
-    (site.folder / "values.yaml").write_text(yaml.safe_dump(values))
-    done = site.run("doctor", "--json", "-f", str(site.folder / "values.yaml"))
-    found = {each["check"]: each for each in json.loads(done.stdout)}
-    assert done.returncode == 0
-    assert [each for each in found.values() if each["level"] == "fail"] == []
-    for check in ("network policies", "images", "server", "api key", "clocks", "dns", "storage"):
-        assert found[check]["level"] == "ok", found[check]
-    assert left_by_doctors(kubectl) == []
-
-
-def left_by_doctors(kubectl: Kubectl) -> list[str]:
-    there = json.loads(kubectl("get", ",".join(EVERYWHERE), "-A", "-l", DOCTORS, "-o", "json"))
-    return [each["metadata"]["name"] for each in there["items"]]
 
 
 def test_up_brings_a_configuration_file_online_by_one_command(site: Site, kubectl: Kubectl) -> None:
