@@ -20,7 +20,7 @@ from launcher.doctor.probes import (
     VOLUME,
     Maker,
 )
-from launcher.doctor.traces import KINDS, delete, holder, path_of, surely
+from launcher.doctor.traces import delete, holder, path_of, surely
 from launcher.doctor.tried import Tried
 from launcher.doctor.wishes import Wishes
 from launcher.kubeapi import ApiRefusal, ClusterUnavailable, KubeApi, Tree
@@ -52,7 +52,7 @@ class Trial:
         self._doing = doing
         self._refused: dict[str, str] = {}
         self._volumes: set[str] = set()
-        self._made_something = False
+        self._made: list[str] = []
         self.left = ""
         """Why something is still there; empty if nothing is."""
 
@@ -70,7 +70,7 @@ class Trial:
         try:
             return await self._run(key, authority, volume=volume)
         finally:
-            if self._made_something:
+            if self._made:
                 self._doing("removing what was made for it")
                 try:
                     await surely(self.remove())
@@ -81,12 +81,7 @@ class Trial:
         maker = self._maker
         if self._own:
             self._doing("making a namespace for a moment")
-            self._made_something = True
-            try:
-                await self._api.call("POST", "/api/v1/namespaces", body=maker.own_namespace())
-            except ApiRefusal:
-                self._made_something = False
-                raise
+            await self._post("/api/v1/namespaces", maker.own_namespace())
             await self._copy_pull_secrets()
         await self._make("secrets", maker.secret(key, authority))
         for policy in maker.policies():
@@ -123,8 +118,16 @@ class Trial:
                 await self._make("secrets", {key: found[key] for key in ("type", "data")} | {"metadata": meta})
 
     async def _make(self, kind: str, thing: Tree) -> None:
-        self._made_something = True  # even if there is no answer
-        await self._api.call("POST", path_of(kind, self._namespace), body=thing)
+        await self._post(path_of(kind, self._namespace), thing)
+
+    async def _post(self, path: str, thing: Tree) -> None:
+        place = f"{path}/{thing['metadata']['name']}"
+        self._made.append(place)  # it may be made also where no answer comes
+        try:
+            await self._api.call("POST", path, body=thing)
+        except ApiRefusal:
+            self._made.remove(place)
+            raise
 
     async def _start(self, pods: Iterable[Tree]) -> None:
         """Make pods; one that is refused is noted, and the others are made."""
@@ -188,17 +191,11 @@ class Trial:
         Raises:
             ApiRefusal, ClusterUnavailable: something is left; the next doctor removes it.
         """
-        places = []
-        for kind in KINDS:
-            found = await items(self._api, path_of(kind, self._namespace), labelSelector=SELECTOR)
-            mine = [each for each in found if self._is_mine(each)]
-            places += [f"{path_of(kind, self._namespace)}/{each['metadata']['name']}" for each in mine]
-        for place in places:
+        for place in reversed(self._made):
             await delete(self._api, place)
-        if self._own:
-            await delete(self._api, f"/api/v1/namespaces/{self._namespace}")
-            places = [f"/api/v1/namespaces/{self._namespace}"]
-        places += [f"/api/v1/persistentvolumes/{name}" for name in self._volumes]
+        # With its namespace goes all that is in it.
+        places = self._made[:1] if self._own else self._made
+        places = [*places, *(f"/api/v1/persistentvolumes/{name}" for name in self._volumes)]
         deadline = time.monotonic() + _GONE_WITHIN
         for place in places:
             while await self._is_there(place):

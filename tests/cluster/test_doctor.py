@@ -1,4 +1,4 @@
-"""The doctor tells broken clusters apart, and leaves no trace of having looked. (test_gate_elsewhere.py has one more.)"""
+"""The doctor tells broken clusters apart, and leaves no trace of having looked; test_gate_elsewhere.py has another."""
 
 import json
 import os

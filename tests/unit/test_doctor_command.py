@@ -100,12 +100,14 @@ def test_one_without_a_storage_class(cluster: Examined, tmp_path: Path):
 def test_one_in_which_rights_are_missing(cluster: Examined, tmp_path: Path):
     cluster.not_allowed |= {f"create {kind}" for kind in ("namespaces", "roles", "rolebindings", "pods")}
     cluster.put("/api/v1/namespaces", {"metadata": {"name": "v6-node"}})
-    cluster.refuse["POST .*/pods"] = 403
+    cluster.refuse["POST .*/(pods|secrets)"] = 403
+    cluster.refuse["GET .*/secrets"] = 403
     done, found = doctor(tmp_path)
     assert done.exit_code == 1
     assert worst(found).keys() >= {"rights"}
     assert "create roles.rbac" in worst(found)["rights"] and "kubectl create rolebinding" in worst(found)["rights"]
     assert "network policies" in worst(found, "warn")
+    assert "traces" not in found, "nothing was made, so nothing is left"
 
 
 def test_one_whose_namespace_is_restricted(cluster: Examined, tmp_path: Path):
