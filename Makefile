@@ -37,6 +37,7 @@ explore: $(VENV)/ready ## Look for what breaks the reconciler and no test knows 
 
 bench: $(VENV)/ready ## How fast it is, against the limit of the same run (docs/benchmarks.md; an hour)
 	$(RUN) -m benchmarks
+
 soak: $(VENV)/ready ## A thousand runs while things go wrong at random; goes on where it was (RUNS=1000 SEED=…)
 	$(RUN) -m tests.soak --runs $(or $(RUNS),1000) $(if $(SEED),--seed $(SEED))
 

@@ -1,4 +1,4 @@
-"""The command line of the node: `run` is what the launcher's pod executes, `translate` what comes before installing."""
+"""The command line of the node: `run` is what the launcher's pod executes, the rest what its administrator does."""
 
 import asyncio
 import logging
@@ -12,7 +12,10 @@ import typer
 from rich.console import Console
 
 from launcher import logs
-from launcher.config import ConfigError, NodeConfig, read_api_key
+from launcher.admin import commands
+from launcher.apikey import ApiKey
+from launcher.config import ConfigError, NodeConfig
+from launcher.doctor import command as examination
 from launcher.encryption import MOUNTED_KEY, encryption
 from launcher.invariants import InvariantError
 from launcher.isolationreport import NoAnswer, ask, show
@@ -27,6 +30,9 @@ log = logging.getLogger("launcher")
 NAME = re.compile(r"[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?", re.ASCII)
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+
+app.add_typer(commands.app)
+app.add_typer(examination.app)
 
 
 @app.callback()
@@ -58,10 +64,7 @@ def run(
     try:
         settings = NodeConfig.load(config)
         logs.configure(settings.node.logging.level)
-        api_key = ""
-        if settings.kubernetes.protocol == "v4":
-            api_key = read_api_key(secrets)
-            logs.hide(api_key)
+        api_key = ApiKey(None, secrets) if settings.kubernetes.protocol == "v4" else ApiKey("")
         cryptor = encryption(settings.node.encryption.enabled, private_key)
         asyncio.run(run_node(settings, api_key, cryptor, tasks, overrides=templates, logins=registries))
     except* (ConfigError, LoginRefused, TemplateError, InvariantError) as group:

@@ -13,6 +13,7 @@ log = logging.getLogger(__name__)
 ONLINE = Gauge("v6_node_online", "Whether the vantage6 server sees this node online.")
 SINCE = Gauge("v6_node_online_changed_timestamp_seconds", "When that changed last.")
 FAILURES = Counter("v6_node_connection_failures", "Connections to the vantage6 server that failed or ended.")
+NOT_TRIED = "The node did not connect to the server yet."
 _PAUSE = 10.0  # seconds between Events at least: a server that comes and goes must not fill the namespace with them
 
 
@@ -21,9 +22,11 @@ class Connection:
 
     def __init__(self) -> None:
         self.online = False
-        self.reason = "The node did not connect to the server yet."
+        self.reason = NOT_TRIED
         """Why it is offline; empty while it is online."""
         self._since = time.time()
+        self._key_tried: float | None = None
+        self._key_refused = ""
         self._news = asyncio.Event()
         ONLINE.set_function(lambda: self.online)
 
@@ -41,6 +44,10 @@ class Connection:
         """The node itself went offline."""
         self._change(False, reason)
 
+    def logged_in(self, refusal: str) -> None:
+        """The server accepted the node's key, or refused one that replaced it; `refusal` is empty, or a sentence."""
+        self._key_refused, self._key_tried = refusal, time.time()
+
     def _change(self, online: bool, reason: str) -> None:
         if self.online != online:
             self._since = time.time()
@@ -51,7 +58,13 @@ class Connection:
 
     def table(self) -> dict[str, Any]:
         """What `GET /connection` answers."""
-        return {"online": self.online, "reason": self.reason, "since": round(self._since)}
+        return {
+            "online": self.online,
+            "reason": self.reason,
+            "since": round(self._since),
+            "key_tried": self._key_tried,
+            "key_refused": self._key_refused,
+        }
 
     async def announce(self, tell: Callable[[bool, str], Awaitable[None]]) -> None:
         """Tell the cluster of each change, for ever; of several in a short time only of the last."""

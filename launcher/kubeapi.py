@@ -7,6 +7,8 @@ and parses every object twice.
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import datetime
+from email.utils import parsedate_to_datetime
 from typing import Any
 
 import aiohttp
@@ -37,11 +39,18 @@ class ApiRefusal(Exception):  # noqa: N818
 
 
 class KubeApi:
-    """The API server, with the pod's own service account, whose token is read anew as it is renewed."""
+    """The API server.
 
-    def __init__(self) -> None:
-        config.load_incluster_config()  # type: ignore[no-untyped-call]
-        configuration = client.Configuration.get_default_copy()
+    Args:
+        configuration: address and credentials; None: those of the pod's own service account, whose token is read anew
+            as it is renewed.
+    """
+
+    def __init__(self, configuration: client.Configuration | None = None) -> None:
+        if configuration is None:
+            config.load_incluster_config()  # type: ignore[no-untyped-call]
+            configuration = client.Configuration.get_default_copy()
+        self.configuration = configuration
         # Every run's log is a connection of its own: were they limited, other calls would have to wait for one.
         configuration.connection_pool_maxsize = 0
         self._client = client.ApiClient(configuration)
@@ -97,6 +106,14 @@ class KubeApi:
                 yield response
         except (aiohttp.ClientError, TimeoutError, OSError, ApiException, ValueError) as error:
             raise ClusterUnavailable(f"{method} {path}: {error or type(error).__name__}") from error
+
+    async def clock(self) -> datetime:
+        """The API server's time, to the second; raises like `call`."""
+        async with self._answer("GET", "/version", None, None, _CALL) as response:
+            try:
+                return parsedate_to_datetime(response.headers["Date"])
+            except (KeyError, ValueError) as error:
+                raise ClusterUnavailable("The API server does not tell its time.") from error
 
     async def close(self) -> None:
         """Close the connections."""

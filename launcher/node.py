@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 
 import aiohttp
 
+from launcher.apikey import ApiKey
 from launcher.approval import Approval
 from launcher.backoff import backoff
 from launcher.checkjobs import CheckJobs, NotRunnable
@@ -48,7 +49,7 @@ T = TypeVar("T")
 
 async def run_node(
     config: NodeConfig,
-    api_key: str,
+    api_key: ApiKey,
     cryptor: Plain | Encrypted,
     tasks: Path,
     *,
@@ -184,7 +185,7 @@ async def _tell_of_itself(
 def _session(
     http: aiohttp.ClientSession,
     config: NodeConfig,
-    api_key: str,
+    api_key: ApiKey,
     cryptor: Plain | Encrypted,
     *,
     tasks: Path,

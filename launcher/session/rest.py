@@ -12,6 +12,7 @@ import aiohttp
 import jwt
 
 from launcher import logs
+from launcher.apikey import ApiKey
 from launcher.backoff import backoff
 from launcher.session import LoginRefused, ServerRefusal, ServerUnavailable
 from launcher.session.resultbody import Streamed
@@ -33,21 +34,24 @@ class Rest:
         api_url: base of the server's REST API.
         api_key: the node's key.
         on_failure: told why the server does not serve the node at log-in, in a sentence.
+        on_login: told of each log-in: empty, or why a changed key was refused, in a sentence.
     """
 
     def __init__(
         self,
         http: aiohttp.ClientSession,
         api_url: str,
-        api_key: str,
+        api_key: str | ApiKey,
         on_failure: Callable[[str], None] = lambda _: None,
+        on_login: Callable[[str], None] = lambda _: None,
     ) -> None:
         self._http = http
         self._api_url = api_url
-        self._api_key = api_key
+        self._api_key = api_key if isinstance(api_key, ApiKey) else ApiKey(api_key)
         self._access = ""
         self._refresh = ""
         self._on_failure = on_failure
+        self._on_login = on_login
         self._good_until = 0.0
         self._renewal = asyncio.Lock()
 
@@ -59,7 +63,7 @@ class Rest:
     @property
     def claims(self) -> dict[str, Any]:
         """What the access token says; unverified, since a node has no key to verify it with."""
-        return dict(jwt.decode(self._access, options={"verify_signature": False}))
+        return _claims(self._access)
 
     async def login(self) -> None:
         """Log in with the API key, for as long as it takes the server to answer.
@@ -77,7 +81,23 @@ class Rest:
                 await asyncio.sleep(backoff(failures))
 
     async def _login(self) -> None:
-        status, answer = await self._send("POST", "/token/node", json={"api_key": self._api_key})
+        try:
+            answer = await self._tokens()
+        except LoginRefused:
+            # The key may have been replaced at server and site since it was read.
+            if not self._api_key.renewed():
+                raise
+            answer = await self._tokens()
+        self._keep(answer)
+        self._on_login("")
+
+    async def _tokens(self) -> dict[str, Any]:
+        """What the server gives for the key.
+
+        Raises:
+            LoginRefused: the server does not know the key.
+        """
+        status, answer = await self._send("POST", "/token/node", json={"api_key": self._api_key.text})
         if status in {400, 401}:
             raise LoginRefused(
                 f"The server at {self._api_url} refuses api_key ({answer.get('msg', status)}); "
@@ -85,7 +105,41 @@ class Rest:
             )
         if status != 200 or "access_token" not in answer:
             raise ServerUnavailable(f"log-in at {self._api_url} was answered {status}: {answer.get('msg', '')}")
-        self._keep(answer)
+        return dict(answer)
+
+    async def follow_key(self) -> None:
+        """Log in again whenever the key was replaced, for ever; one that is refused is reported, and nothing changes.
+
+        Raises:
+            LoginRefused: the key is another node's now.
+        """
+        while True:
+            await self._api_key.changed()
+            failures = 0
+            while True:
+                try:
+                    await self._change_key()
+                    break
+                except ServerUnavailable as error:
+                    failures += 1
+                    log.warning("can't log in with the new key yet", extra={"fields": {"reason": str(error)}})
+                    await asyncio.sleep(backoff(failures))
+
+    async def _change_key(self) -> None:
+        async with self._renewal:
+            try:
+                answer = await self._tokens()
+            except LoginRefused as refusal:
+                log.critical("the new API key is refused", extra={"fields": {"reason": str(refusal)}})
+                self._on_login(str(refusal))
+                return
+            if _claims(answer["access_token"])["sub"] != self.claims["sub"]:
+                raise LoginRefused(
+                    "api_key was replaced by that of another node; this launcher ends, and the next one is that node."
+                )
+            self._keep(answer)
+        log.info("logged in with the new API key")
+        self._on_login("")
 
     def _keep(self, answer: dict[str, Any]) -> None:
         self._access, self._refresh = answer["access_token"], answer["refresh_token"]
@@ -212,6 +266,10 @@ class Rest:
             raise ServerUnavailable(
                 f"{method} {path} was answered with something that is no JSON: no vantage6 API is there"
             ) from error
+
+
+def _claims(token: str) -> dict[str, Any]:
+    return dict(jwt.decode(token, options={"verify_signature": False}))
 
 
 def _remedy(error: ServerUnavailable) -> str:

@@ -11,6 +11,7 @@ from typing import Any
 import aiohttp
 from vantage6.common.task_status import has_task_failed
 
+from launcher.apikey import ApiKey
 from launcher.backoff import backoff
 from launcher.config import NodeSection
 from launcher.connection import Connection
@@ -64,7 +65,7 @@ class V4Session:
         self,
         http: aiohttp.ClientSession,
         node: NodeSection,
-        api_key: str,
+        api_key: str | ApiKey,
         cryptor: Plain | Encrypted | None = None,
         *,
         transport: str = "auto",
@@ -74,7 +75,7 @@ class V4Session:
         self._node = node
         self._transport = transport
         self._connection = connection or Connection()
-        self._rest = Rest(http, node.api_url, api_key, self._connection.failed)
+        self._rest = Rest(http, node.api_url, api_key, self._connection.failed, self._connection.logged_in)
         self._contents = Contents(self._rest, cryptor or Plain())
         self._socket: Socket | None = None
         self._sync_wanted = asyncio.Event()
@@ -188,12 +189,13 @@ class V4Session:
         """Be online until cancelled: connect, and connect again with a fresh token whenever the connection ends.
 
         Raises:
-            LoginRefused: the server does not accept the node's key any more.
+            LoginRefused: the server does not accept the node's key any more, or it is another node's now.
         """
         self._listener = listener
         try:
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(self._rest.keep_fresh())
+                tasks.create_task(self._rest.follow_key())
                 tasks.create_task(self._reconnect_for_ever())
         finally:
             self._connection.left("The node went offline by itself.")

@@ -10,6 +10,7 @@ from ci import cluster as local_cluster
 from ci import images as image_builder
 from ci.cluster import Cluster, lifecycle
 from tests.cluster import figures
+from tests.cluster.examining import examine, left_by_doctors
 from tests.cluster.isolation.test_gate import REGISTRY
 from tests.cluster.troupe import Troupe
 from tests.stage import StageError
@@ -58,6 +59,11 @@ def test_a_node_refuses_to_go_online_where_nothing_is_enforced(
         assert [each["message"][:200] for each in events if each["reason"] == "IsolationFailed"] == [reason[:200]]
         time.sleep(10)
         assert node.status() == "offline"
+
+        found = examine(lawless.kubeconfig, node.values, tmp_path_factory.mktemp("doctor"), "v6-not-there-yet")
+        assert found.code == 1 and found.failing.keys() == {"network policies"}
+        assert "Cilium" in found.failing["network policies"]
+        assert left_by_doctors(kubectl) == []
     finally:
         troupe.leave()
         server.stop()
