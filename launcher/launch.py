@@ -8,9 +8,9 @@ from launcher.algorithmenv import PROXY_HOST, data_path, environment, requested,
 from launcher.approval import Approved
 from launcher.audit import annotation
 from launcher.cluster import CHECK_LABEL
-from launcher.config import Jobs, NodeConfig
+from launcher.config import NodeConfig
 from launcher.destinations import Destinations
-from launcher.invariants import Selecting, check
+from launcher.invariants import InvariantError, Selecting, check
 from launcher.jobcontext import (
     CollaborationFacts,
     Context,
@@ -21,17 +21,19 @@ from launcher.jobcontext import (
     Isolation,
     NodeFacts,
     OrganizationFacts,
-    Profile,
     RunFacts,
     TaskFacts,
 )
 from launcher.layout import LAYOUTS
+from launcher.profiles import NONE, choose, composed, facts, settings
 from launcher.runcontext import NAME, run_context
 from launcher.runs import PREFIX, RequestedDatabase, Run
 from launcher.session import Identity
 from launcher.taskfiles import TaskFiles
-from launcher.templates import JobTemplates
+from launcher.templates import JobTemplates, TemplateError
 
+PROFILE = f"{PREFIX}/profile"
+"""The annotation that says which profile a Job has."""
 GRANTED = "granted"
 """The value of every label that opens a way."""
 NOBODY = Identity(server="", node_id=0, name="", organization_id=0, collaboration_id=0)
@@ -99,8 +101,9 @@ class Launch:
             ClusterUnavailable, ApiRefusal: the way to a database can't be opened.
             OSError: the proxy's name does not resolve.
         """
-        context = self.context(run, await self._destinations.open(run))
-        annotations = {**context.run.annotations, **annotation(run, approved.rule)}
+        chosen = choose(self._config.kubernetes.jobs, facts(self._config, run, approved.ref)).profile
+        context = self.context(run, await self._destinations.open(run), chosen)
+        annotations = {**context.run.annotations, **annotation(run, approved.rule, chosen)}
         return self._render(
             replace(
                 context,
@@ -112,7 +115,8 @@ class Launch:
     async def check_manifest(self, name: str, run: Run, kind: str) -> dict[str, Any]:
         """The manifest of a check: what an algorithm gets, by the same template and the same policies.
 
-        It carries no run id, so nobody takes it for a run.
+        It carries no run id, so nobody takes it for a run. It is one that no rule on profiles holds for, and it takes
+        no GPU, since it would have to wait for one.
 
         Args:
             name: of the Job.
@@ -123,12 +127,13 @@ class Launch:
             TemplateError, InvariantError, OSError: as for a run.
         """
         image = self._config.kubernetes.isolation.image
-        context = self.context(run, await self._destinations.own_aliases())
+        usual = self._config.kubernetes.jobs.defaultProfile
+        context = self.context(run, await self._destinations.own_aliases(), usual, gpu=False)
         granted = self.every_capability if run is CHECK_GRANTED else {}
         return self._render(
             replace(
                 context,
-                run=RunFacts(run.id, name, {CHECK_LABEL: kind}, ownership(self._identity, run)),
+                run=RunFacts(run.id, name, {CHECK_LABEL: kind}, context.run.annotations),
                 image=replace(context.image, ref=image.ref, pull_policy=image.pullPolicy),
                 isolation=replace(context.isolation, labels={**context.isolation.labels, **granted}),
             )
@@ -140,20 +145,42 @@ class Launch:
         return {capability(place.label): GRANTED for place in self._config.kubernetes.databases if place.reach}
 
     def _render(self, context: Context) -> dict[str, Any]:
-        manifest = self._templates.render(self._layout.template, context)
-        check(manifest, context, self._selecting)
-        return manifest
+        rendering = self._templates.rendering(self.template(context.profile.name), context)
+        check(rendering.manifest, context, self._selecting, rendering.rendered.place_of)
+        return rendering.manifest
+
+    def template(self, profile: str) -> str:
+        """Name of the job template that runs with a profile get."""
+        return settings(self._config.kubernetes.jobs, profile).template or self._layout.template
 
     def rehearse(self) -> None:
-        """Make the manifest of a made-up run that asks for every database, so that faults show at start.
+        """Make the manifests of made-up runs that ask for every database, so that faults show at start.
+
+        There is one without a profile, and one with each.
 
         Raises:
-            TemplateError: the template can't be rendered, or one of the administrator's is used by nothing.
-            InvariantError: it renders to something that is not allowed.
+            TemplateError: a template can't be rendered, or one of the administrator's is used by nothing.
+            InvariantError: one renders to something that is not allowed.
         """
-        self._templates.refuse_unused(layout.template for layout in LAYOUTS.values())
+        jobs = self._config.kubernetes.jobs
+        for name, profile in jobs.profiles.items():
+            if profile.template and not self._templates.has(profile.template):
+                raise TemplateError(
+                    f"jobs.profiles.{name}.template: no template is called {profile.template!r}; there are "
+                    f"{', '.join(self._templates.names())}, and those of jobs.templates."
+                )
+        usual = [layout.template for layout in LAYOUTS.values()]
+        self._templates.refuse_ignored([*usual, *(self.template(name) for name in jobs.profiles)])
         databases = tuple(RequestedDatabase(database.label) for database in self._config.node.databases)
-        self._render(self.context(replace(CHECK, databases=databases), (HostAlias("192.0.2.1", (PROXY_HOST,)),)))
+        run = replace(CHECK, databases=databases)
+        for name in (NONE, *jobs.profiles):
+            context = self.context(run, (HostAlias("192.0.2.1", (PROXY_HOST,)),), name)
+            try:
+                self._render(context)
+            except TemplateError as error:
+                raise TemplateError(f"{_whose(name)}{error}") from error
+            except InvariantError as error:
+                raise InvariantError(error.violations, _whose(name)) from error
 
     async def moved(self, run: Run, job: Mapping[str, Any]) -> str:
         """A sentence on hosts that moved away from a run's algorithm while it ran, or nothing."""
@@ -175,11 +202,20 @@ class Launch:
         expected = ownership(self._identity, run)
         return all(annotations.get(key) == value for key, value in expected.items())
 
-    def context(self, run: Run, aliases: tuple[HostAlias, ...]) -> Context:
-        """Everything that the template of a run may use."""
+    def context(self, run: Run, aliases: tuple[HostAlias, ...], profile: str = NONE, *, gpu: bool = True) -> Context:
+        """Everything that the template of a run may use.
+
+        Args:
+            run: what is executed.
+            aliases: the names that resolve in its pod.
+            profile: name of the profile that it gets.
+            gpu: whether it gets that profile's GPUs.
+        """
+        further = settings(self._config.kubernetes.jobs, profile).env
+        which = {PROFILE: profile} if profile else {}
         kubernetes = self._config.kubernetes
         return Context(
-            run=RunFacts(run.id, run.name, run_labels(run), ownership(self._identity, run)),
+            run=RunFacts(run.id, run.name, run_labels(run), {**ownership(self._identity, run), **which}),
             task=TaskFacts(
                 id=run.task_id,
                 name=run.task_name,
@@ -191,8 +227,8 @@ class Launch:
             organization=OrganizationFacts(run.organization_id),
             collaboration=CollaborationFacts(run.collaboration_id),
             image=ImageFacts(run.image, kubernetes.jobs.imagePullPolicy, kubernetes.imagePullSecrets),
-            env=environment(self._config, run),
-            secret_env=secret_environment(self._config, run),
+            env=environment(self._config, run, further),
+            secret_env=secret_environment(self._config, run, further),
             databases=self._databases(run),
             files=Files(
                 claim=kubernetes.taskVolume.claim,
@@ -203,7 +239,7 @@ class Launch:
                 output_sub_path=run.output_directory,
                 output_mount_path=self._layout.output_path,
             ),
-            profile=_profile(kubernetes.jobs),
+            profile=composed(kubernetes.jobs, profile, gpu=gpu),
             isolation=Isolation(
                 labels={f"{PREFIX}/role": "algorithm", **self._capabilities(run)},
                 host_aliases=aliases,
@@ -259,24 +295,6 @@ def run_labels(run: Run) -> dict[str, str]:
     return {f"{PREFIX}/{name}": str(number) for name, number in numbers.items()}
 
 
-def _profile(jobs: Jobs) -> Profile:
-    caps = {"cpu": jobs.caps.cpu, "memory": jobs.caps.memory, "ephemeral-storage": jobs.caps.ephemeralStorage}
-    return Profile(
-        resources=jobs.resources,
-        node_selector=jobs.nodeSelector,
-        tolerations=jobs.tolerations,
-        pod_labels=jobs.podLabels,
-        pod_annotations=jobs.podAnnotations,
-        priority_class_name=jobs.priorityClassName,
-        active_deadline_seconds=jobs.activeDeadlineSeconds,
-        termination_grace_period_seconds=jobs.terminationGracePeriodSeconds,
-        tmp_size_limit=jobs.tmpSizeLimit,
-        run_as_user=jobs.securityContext.runAsUser,
-        run_as_group=jobs.securityContext.runAsGroup,
-        supplemental_groups=jobs.securityContext.supplementalGroups,
-        extra_images=jobs.extraImages,
-        runtime_classes=jobs.runtimeClasses,
-        caps={name: value for name, value in caps.items() if value is not None},
-        max_deadline_seconds=jobs.caps.activeDeadlineSeconds,
-        waived=frozenset(jobs.waive),
-    )
+def _whose(profile: str) -> str:
+    """What a sentence about the made-up job of a profile begins with."""
+    return f"jobs.profiles.{profile}: " if profile else ""
