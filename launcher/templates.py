@@ -6,7 +6,7 @@ back from a block, `super()`, a macro or `{% set %}` has a private type and stay
 makes of it is data again, or an error if values are in it. So nobody who writes a template can forget to quote.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from contextvars import ContextVar
 from dataclasses import fields
 from pathlib import Path
@@ -125,14 +125,25 @@ class _Environment(ImmutableSandboxedEnvironment):
 
 
 def _without_effect(tree: nodes.Template) -> list[int]:
-    """Lines of text that Jinja ignores in silence: beside the blocks of a template that extends another."""
+    """Lines of what Jinja ignores in silence: text beside the blocks of a template that extends another."""
     extending = next((index for index, node in enumerate(tree.body) if isinstance(node, nodes.Extends)), len(tree.body))
-    written = [part for node in tree.body[extending:] if isinstance(node, nodes.Output) for part in node.nodes]
+    written = [part for node in tree.body[extending:] for part in _written(node)]
     return [
         part.lineno + _empty_lines(part.data) if isinstance(part, nodes.TemplateData) else part.lineno
         for part in written
         if not isinstance(part, nodes.TemplateData) or part.data.strip()
     ]
+
+
+def _written(node: nodes.Node) -> Iterator[nodes.Node]:
+    """What a part of a template writes itself: not what it gives a name to."""
+    if isinstance(node, nodes.Output):
+        yield from node.nodes
+    elif isinstance(node, nodes.Include):
+        yield node
+    elif not isinstance(node, nodes.Block | nodes.Macro | nodes.AssignBlock):
+        for part in node.iter_child_nodes():
+            yield from _written(part)
 
 
 def _empty_lines(text: str) -> int:
@@ -222,8 +233,10 @@ class JobTemplates:
     def _refuse_unknown_blocks(self, name: str) -> None:
         """Jinja ignores a block that no template above has a place for."""
         tree = self._tree(name)
-        above = None if tree is None else self._blocks_above(tree[1], {name})
-        if tree is None or above is None:
+        if tree is None or not self._sources.is_mine(tree[0]):
+            return
+        above = self._blocks_above(tree[1], {name})
+        if above is None:
             return
         for block in tree[1].body:
             if isinstance(block, nodes.Block) and block.name not in above:
@@ -240,7 +253,10 @@ class JobTemplates:
         if parent is None:
             return None
         own = {block.name for block in parent[1].find_all(nodes.Block)}
-        return own | (self._blocks_above(parent[1], seen | {parents[0].value}) or set())
+        if parent[1].find(nodes.Extends) is None:
+            return own
+        above = self._blocks_above(parent[1], seen | {parents[0].value})
+        return None if above is None else own | above
 
     def render(self, name: str, context: Context) -> dict[str, Any]:
         """The manifest that template `name` makes of `context`; raises like `rendering`."""

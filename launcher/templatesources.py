@@ -4,6 +4,7 @@ import re
 from pathlib import Path
 
 _TAG = re.compile(r"\s*\{%-?\s*block\s+(\w+)")
+_COMMENT = re.compile(r"\{#.*?#\}", re.DOTALL)
 
 
 class Sources:
@@ -35,13 +36,13 @@ class Sources:
 
     def block_at(self, file: str, line: int) -> str:
         """Name of the block that begins last before a line; empty if none does."""
-        found = [tag[1] for text in self._lines(file)[:line] if (tag := _TAG.match(text))]
+        found = [tag[1] for text in _without_comments(self._lines(file))[:line] if (tag := _TAG.match(text))]
         return found[-1] if found else ""
 
     def indentation_of(self, block: str) -> int | None:
         """Spaces before what a shipped block holds; None if no shipped template has text in it."""
         for path in sorted(self._shipped.glob("*.j2")):
-            lines = iter(self._lines(str(path)))
+            lines = iter(_without_comments(self._lines(str(path))))
             for text in lines:
                 if (tag := _TAG.match(text)) and tag[1] == block:
                     if (found := _first_text(list(lines))) is not None:
@@ -56,15 +57,17 @@ class Sources:
             return []
 
 
+def _without_comments(lines: list[str]) -> list[str]:
+    """The same lines, those of comments empty."""
+    return _COMMENT.sub(lambda comment: "\n" * comment[0].count("\n"), "\n".join(lines)).split("\n")
+
+
 def _first_text(lines: list[str]) -> int | None:
-    """Spaces before the first line of a block that is neither tag nor comment."""
-    comment = False
+    """Spaces before the first line of a block that is no tag."""
     for line in lines:
         text = line.strip()
-        if comment or text.startswith("{#"):
-            comment = "#}" not in text
-        elif "endblock" in text:
+        if "endblock" in text:
             return None
-        elif text and not text.startswith("{"):
+        if text and not text.startswith("{"):
             return len(line) - len(line.lstrip())
     return None
