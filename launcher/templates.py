@@ -216,6 +216,15 @@ class JobTemplates:
                 "that extends, includes or imports: correct the name, or leave the template out."
             )
 
+    def chain(self, name: str) -> list[str]:
+        """A template and those that it extends, as people call them; as far as their names are certain."""
+        tree = self._tree(name)
+        if tree is None:
+            return []
+        parents = [node.template for node in tree[1].find_all(nodes.Extends)]
+        further = self.chain(parents[0].value) if parents and isinstance(parents[0], nodes.Const) else []
+        return [self._sources.name(tree[0]), *further]
+
     def _referred(self, name: str) -> list[str | None]:
         tree = self._tree(name)
         return [] if tree is None else list(meta.find_referenced_templates(tree[1]))

@@ -5,7 +5,7 @@ from typing import Any
 
 from launcher.audit import ANNOTATION
 from launcher.cluster import CHECK_LABEL
-from launcher.launch import CHECK, NOBODY, PROFILE, ownership, run_labels
+from launcher.jobmarks import CHECK, NOBODY, PROFILE, ownership, run_labels
 from tests.chart.rendering import MINIMAL, NAMESPACE, merged, named, render
 from tests.unit.example_context import context
 

@@ -8,7 +8,8 @@ import yaml
 
 from launcher.config import ConfigError, NodeConfig
 from launcher.invariants import InvariantError
-from launcher.launch import NOBODY, Launch
+from launcher.jobmarks import NOBODY
+from launcher.manifests import Manifests
 from launcher.networkpolicies import selecting
 from launcher.node import SHIPPED_TEMPLATES
 from launcher.taskfiles import TaskFiles
@@ -31,16 +32,15 @@ def refusals(values: dict[str, Any], helm: str, folder: Path) -> list[str]:
         (mine / name).write_text(text)
     policies = [one for one in objects if one["kind"] == "NetworkPolicy"]
     try:
-        launch = Launch(
+        made = Manifests(
             NodeConfig.load(folder / "node.yaml"),
             JobTemplates(SHIPPED_TEMPLATES, mine),
             TaskFiles(folder, NOBODY),
             NOBODY,
             owner_uid="0b0d2f0e-7a43-4a35-9f0e-2f5a3f6f5b11",
-            destinations=None,  # type: ignore[arg-type] # nobody is looked up when the launcher starts
             selecting=lambda labels: selecting(policies, labels),
         )
-        launch.rehearse()
+        made.rehearse()
     except (ConfigError, TemplateError, InvariantError) as error:
         return [str(error)]
     return []
