@@ -68,6 +68,6 @@ def _first_text(lines: list[str]) -> int | None:
         text = line.strip()
         if "endblock" in text:
             return None
-        if text and not text.startswith("{"):
+        if text and not text.startswith(("{%", "{{ super")):
             return len(line) - len(line.lstrip())
     return None
