@@ -42,7 +42,9 @@ async def _client() -> client.ApiClient:
     usual = str(Path.home() / ".kube" / "config")
     files = [Path(file) for file in os.environ.get("KUBECONFIG", usual).split(os.pathsep) if file]
     if any(file.is_file() for file in files):
-        await config.load_kube_config(client_configuration=configuration)  # type: ignore[no-untyped-call]
+        # Named, since the library looks at the environment when it is imported.
+        merged = os.pathsep.join(map(str, files))
+        await config.load_kube_config(merged, client_configuration=configuration)  # type: ignore[no-untyped-call]
     else:
         config.load_incluster_config(client_configuration=configuration)  # type: ignore[no-untyped-call]
     return client.ApiClient(configuration)
