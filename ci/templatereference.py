@@ -10,6 +10,7 @@ import json
 import re
 import tempfile
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, get_args, get_origin, get_type_hints
 
@@ -102,7 +103,7 @@ def page() -> str:
 def _example() -> Context:
     config = NodeConfig.model_validate(SITE)
     described = Described("ghcr.io/example/average:1", ("default", "registry"), name="average age")
-    run = sample(None, described)
+    run = replace(sample(None, described), id=12, task_id=7, job_id=5)
     with tempfile.TemporaryDirectory() as folder:
         made = Manifests(
             config,

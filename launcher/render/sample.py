@@ -15,7 +15,7 @@ from launcher.runs import RequestedDatabase, Run
 _ADDRESS = "192.0.2.1"
 """Stands for addresses that only a cluster knows (RFC 5737)."""
 _USUAL = Run(
-    id=1,
+    id=0,  # runs count from 1: a dry run meets no Job of this name
     task_id=1,
     job_id=1,
     parent_id=None,
