@@ -14,7 +14,7 @@ from pydantic import AfterValidator, Field, ValidationError, field_validator, mo
 from pydantic_core import PydanticCustomError
 
 from launcher.policies import Policies
-from launcher.profileconfig import ProfileRule, ProfileSettings, missing, out_of_place, variables
+from launcher.profileconfig import ProfileRule, ProfileSettings, beyond_limits, missing, out_of_place, variables
 from launcher.registryconfig import Registries
 from launcher.rules import WAIVABLE
 from launcher.section import Section
@@ -252,6 +252,7 @@ class Jobs(Section):
     @model_validator(mode="after")
     def _profiles_exist(self) -> "Jobs":
         _refuse(missing(self.profiles, self.profileRules, self.defaultProfile))
+        _refuse(beyond_limits(self.profiles, self.resources))
         return self
 
 

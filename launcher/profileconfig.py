@@ -4,6 +4,7 @@ import re
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
+from kubernetes.utils.quantity import parse_quantity
 from pydantic import AfterValidator, Field
 
 from launcher.policies import Entry, Images, Number
@@ -95,6 +96,32 @@ def missing(profiles: Mapping[str, ProfileSettings], rules: tuple[ProfileRule, .
             sentences.append(f"{path} has no condition and so holds for every run; set jobs.defaultProfile instead.")
     if default and default not in profiles:
         sentences.append(f'jobs.defaultProfile "{default}" is no profile; {known}.')
+    return sentences
+
+
+def beyond_limits(profiles: Mapping[str, ProfileSettings], usual: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """Sentences on requests above their limits, which Kubernetes would refuse with each Job.
+
+    Args:
+        profiles: by name.
+        usual: `jobs.resources`, which says what a profile does not.
+    """
+    sentences = []
+    for name, profile in profiles.items():
+        limits, requests = (
+            {**usual.get(section, {}), **profile.resources.get(section, {})} for section in ("limits", "requests")
+        )
+        for resource in limits.keys() & requests.keys() if profile.resources else ():
+            try:
+                less = parse_quantity(limits[resource]) < parse_quantity(requests[resource])  # type: ignore[no-untyped-call]
+            except ValueError:  # the rules for Jobs say so
+                continue
+            if less:
+                sentences.append(
+                    f'jobs.profiles.{name}.resources.limits.{resource} "{limits[resource]}" is less than '
+                    f'requests.{resource} "{requests[resource]}"; what a profile does not say is as jobs.resources '
+                    "says, so give both."
+                )
     return sentences
 
 

@@ -43,6 +43,23 @@ JOBS: dict[str, Any] = {
 }
 
 
+BROKEN = """\
+{% extends "job.yaml.j2" %}
+{% block init_containers %}
+      initContainers:
+        - name: first
+          image: {{ profile.extra_images[0] }}
+          imagePullPolicy: {{ image.pull_policy }}
+          command: [sh, -c, exit 3]
+          env: {{ isolation.blank_env }}
+          resources: {{ profile.resources }}
+          securityContext: {{ isolation.container_security_context }}
+          volumeMounts: []
+{% endblock %}
+"""
+"""A template of one profile, whose container before the algorithm fails."""
+
+
 @pytest.fixture(scope="module")
 def runtime_class(kubectl: Kubectl) -> Iterator[str]:
     kind = {"apiVersion": "node.k8s.io/v1", "kind": "RuntimeClass"}
@@ -66,9 +83,12 @@ def device(kubectl: Kubectl, stagehand: Stagehand) -> Iterator[str]:
 
 
 @pytest.fixture(scope="module")
-def node(troupe: Troupe, runtime_class: str, device: str) -> Node:
+def node(troupe: Troupe, runtime_class: str, device: str, behave: str) -> Node:
     node = troupe.node(troupe.collaboration())
-    node.values["jobs"] = copy.deepcopy(JOBS)
+    jobs = node.values["jobs"] = copy.deepcopy(JOBS)
+    jobs |= {"extraImages": [behave], "templates": {"broken.yaml.j2": BROKEN}}
+    jobs["profiles"]["broken"] = {"template": "broken.yaml.j2"}
+    jobs["profileRules"].append({"profile": "broken", "tasks": ["^broken"]})
     node.values["admissionPolicy"] = {"enabled": True}
     return node.start()
 
@@ -164,6 +184,12 @@ def test_who_finds_no_gpu_waits_for_the_one_before_and_says_why(
     assert send(researcher, "ordinary", behave, "sleep", 0).wait().result() == 0, "nobody else pays for it"
     assert first.wait().result() == 8 * 2**20
     assert second.wait().result() == 0
+
+
+def test_a_container_of_the_site_s_own_that_fails_is_named(researcher: Researcher, behave: str) -> None:
+    run = send(researcher, "broken", behave, "sleep", 0).wait().run()
+    assert run["status"] == "start failed"
+    assert "The container first, which this site runs before algorithms, failed with exit code 3" in run["log"]
 
 
 def test_the_api_server_accepts_what_render_shows(node: Node, cluster: Cluster, behave: str) -> None:

@@ -124,6 +124,16 @@ def test_what_refers_to_something_missing_is_refused_by_name(jobs: dict[str, Any
     assert refusal(jobs, tmp_path) == says
 
 
+def test_a_request_above_its_limit_is_refused_before_any_job_is_made(tmp_path: Path) -> None:
+    usual = {"requests": {"cpu": 1}, "limits": {"cpu": "2", "memory": "1Gi"}}
+    said = refusal({"resources": usual, "profiles": {"a": {"resources": {"requests": {"cpu": "2500m"}}}}}, tmp_path)
+    assert said == (
+        'jobs.profiles.a.resources.limits.cpu "2" is less than requests.cpu "2500m"; '
+        "what a profile does not say is as jobs.resources says, so give both."
+    )
+    config({"resources": usual, "profiles": {"a": {"resources": {"requests": {"cpu": "2", "memory": "1024Mi"}}}}})
+
+
 def test_a_gpu_that_no_rule_gives_is_refused(tmp_path: Path) -> None:
     said = refusal({}, tmp_path, algorithm_device_requests={"gpu": True})
     assert said.startswith(
