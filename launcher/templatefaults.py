@@ -64,24 +64,27 @@ def explain_text(name: str, error: ManifestError, rendered: Rendered) -> NoRetur
     """
     lines, origins, sources = rendered.text.splitlines(keepends=True), rendered.origins, rendered.sources
     number = min(error.line, len(origins))  # where the text ends too early, the parser points behind its end
-    guilty = _culprit(lines, origins, lambda text: _readable(text, rendered.placeholders), sources)
+    first, guilty = _culprit(lines, origins, lambda text: _readable(text, rendered.placeholders), sources) or (0, None)
     told_exactly = number and sources.is_mine(origins[number - 1].file) and not error.syntax
     if guilty is not None and not told_exactly:
         number = guilty + 1
     if not number:
         raise TemplateError(f"{name}: the template {error}.") from None
     origin = origins[number - 1]
-    hint = _indentation(lines[number - 1], origin, sources) if error.syntax and guilty is not None else ""
+    hint = ""
+    if error.syntax and guilty is not None:
+        hint = _indentation(lines[number - 1], origin, sources, is_first=first == guilty)
     line = sources.line(origin.file, origin.line) or rendered.placeholders.legible(lines[number - 1])
     raise TemplateError(f"{sources.place(origin.file, origin.line)}: the template {error}{hint}{_at(line)}") from None
 
 
-def _indentation(line: str, origin: Origin, sources: Sources) -> str:
+def _indentation(line: str, origin: Origin, sources: Sources, *, is_first: bool) -> str:
+    """What is to be said of a line's spaces: only of the first line of a block is it known how many there must be."""
     space = line[: len(line) - len(line.lstrip())]
     if "\t" in space:
         return "; the line begins with a tab: indent it by spaces alone"
     usual = sources.indentation_of(sources.block_at(origin.file, origin.line))
-    if usual is None or len(space) == usual:
+    if usual is None or len(space) == usual or (len(space) > usual and not is_first):
         return ""
     return f"; look at the indentation: this line has {len(space)} spaces, what it stands in place of has {usual}"
 
@@ -96,8 +99,8 @@ def _readable(text: str, placeholders: Placeholders) -> bool:
 
 def _culprit(
     lines: Sequence[str], origins: Sequence[Origin], readable: Callable[[str], bool], sources: Sources
-) -> int | None:
-    """Index of the administrator's line from which on the text can't be read; None if it is not for such a line.
+) -> tuple[int, int] | None:
+    """The first of the lines next to each other, and that from which on the text can't be read; None if there is none.
 
     What the administrator wrote is taken out, and put back line by line.
     """
@@ -116,7 +119,7 @@ def _culprit(
             kept += stretch
             continue
         good = max(count for count in range(len(stretch)) if read(stretch[:count]))
-        return stretch[good]
+        return stretch[0], stretch[good]
     return None
 
 

@@ -158,3 +158,12 @@ def test_a_path_of_the_manifest_leads_to_the_line_that_wrote_it(
     place = made.rendered.place_of(path.replace("env[12]", f"env[{2 + 1}]"))
     assert place == f"job.yaml.j2, line {line}"
     assert made.rendered.place_of("spec.template.spec.restartPolicy") == "", "the shipped template's own"
+
+
+def test_nothing_is_said_of_spaces_where_they_are_not_the_fault(tmp_path: Path) -> None:
+    block = "{% block volumes %}\n{{ super() }}\n        - name: x\n          emptyDir: {\n{% endblock %}\n"
+    (tmp_path / "job.yaml.j2").write_text(EXTENDS + block)
+    sentence = said(JobTemplates(SHIPPED, tmp_path))
+    assert sentence.startswith("job.yaml.j2, line 5: ")
+    assert sentence.endswith(", at: emptyDir: {")
+    assert "spaces" not in sentence
