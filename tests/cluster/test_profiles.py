@@ -171,7 +171,7 @@ def test_memory_is_set_aside(node: Node, researcher: Researcher, behave: str) ->
 def test_who_finds_no_gpu_waits_for_the_one_before_and_says_why(
     node: Node, researcher: Researcher, behave: str
 ) -> None:
-    first = send(researcher, "gpu one", behave, "fill", "/dev/shm/x", 8 * 2**20, 25)
+    first = send(researcher, "gpu one", behave, "fill", "/dev/shm/x", 8 * 2**20, 75)  # a reason is told after 30 s
     pod_of(node, first)
     second = send(researcher, "gpu two", behave, "sleep", 0)
     job = job_of(node, second)
