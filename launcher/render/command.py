@@ -167,6 +167,9 @@ class _Preview:
 
 
 def _read(wanted: Wanted, scratch: Path) -> chart.Values:
+    if not SHIPPED_TEMPLATES.is_dir():
+        sentence = "install it with `pip install -e .` in its repository, or run `python -m launcher render` there"
+        raise Unusable(f"{SHIPPED_TEMPLATES} is not there, and the job templates should be; {sentence}.")
     if wanted.config is not None:
         return chart.from_config(wanted.config, wanted.templates)
     for file in wanted.files:

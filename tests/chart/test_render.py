@@ -11,6 +11,7 @@ from typer.testing import CliRunner, Result
 
 from ci.tools import bin_dir
 from launcher.__main__ import app
+from launcher.render import command
 from tests.chart import rendering
 from tests.chart.rendering import CASES, MINIMAL, merged, named
 
@@ -211,6 +212,13 @@ def test_what_can_t_be_used_is_told(render: Any, arguments: list[str], says: str
     assert (result.exit_code, result.stdout) == (2, "")
     assert result.stderr.startswith(says)
     assert len(result.stderr.splitlines()) == 1
+
+
+def test_a_program_without_its_templates_says_so(render: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(command, "SHIPPED_TEMPLATES", tmp_path / "none")
+    result = render()
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert "the job templates should be; install it with `pip install -e .` in its repository" in result.stderr
 
 
 @pytest.mark.parametrize("text", ["[]", "{", "{}", '{"image": "x", "databases": [3.5, {}]}', '"x"'])
