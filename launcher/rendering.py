@@ -33,6 +33,22 @@ class Origin:
         return self.template.get_corresponding_lineno(self.position) + self.offset
 
 
+class Inserted(str):
+    """Text that an expression puts in: of a parent's block, whose lines have origins of their own, or of a macro."""
+
+    __slots__ = ("origins",)
+    origins: list[Origin]
+
+    def __new__(cls, text: str, origins: list[Origin]) -> "Inserted":
+        self = super().__new__(cls, text)
+        self.origins = origins
+        return self
+
+    def __str__(self) -> str:
+        """Itself: Jinja makes a str of everything that it writes."""
+        return self
+
+
 def traced(pieces: Iterator[str]) -> tuple[str, list[Origin]]:
     """The rendered text, and the origin of each of its lines."""
     parts: list[str] = []
@@ -43,8 +59,11 @@ def traced(pieces: Iterator[str]) -> tuple[str, list[Origin]]:
         while isinstance(generator.gi_yieldfrom, GeneratorType):  # into the blocks and parents
             generator = generator.gi_yieldfrom
         frame = generator.gi_frame
-        for offset, part in enumerate(piece.splitlines(keepends=True)):
-            if at_start:
+        for number, part in enumerate(piece.splitlines(keepends=True)):
+            if at_start and isinstance(piece, Inserted) and piece.origins:
+                origins.append(piece.origins[number])
+            elif at_start:
+                offset = 0 if isinstance(piece, Inserted) else number
                 origins.append(Origin(frame.f_globals["__jinja_template__"], frame.f_lineno, offset))
             at_start = part.endswith("\n")
         parts.append(piece)

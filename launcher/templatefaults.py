@@ -119,7 +119,7 @@ def _culprit(
             kept += stretch
             continue
         good = max(count for count in range(len(stretch)) if read(stretch[:count]))
-        return stretch[0], stretch[good]
+        return next(index for index in stretch if lines[index].strip()), stretch[good]
     return None
 
 

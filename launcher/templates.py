@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator
 from contextvars import ContextVar
 from dataclasses import fields
 from pathlib import Path
+from types import GeneratorType
 from typing import Any
 
 import jinja2
@@ -21,7 +22,7 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from launcher.jobcontext import Context
 from launcher.placeholders import ManifestError, Placeholders
-from launcher.rendering import Rendered, Rendering, traced
+from launcher.rendering import Inserted, Origin, Rendered, Rendering, traced
 from launcher.templatefaults import TemplateError, explain, explain_text
 from launcher.templatesources import Sources
 
@@ -46,8 +47,9 @@ class _Rendered:
     capitals could not be recognised any more. Text without values in it may be used like any other string.
     """
 
-    def __init__(self, text: str) -> None:
+    def __init__(self, text: str, origins: list[Origin]) -> None:
         self.text = text
+        self.origins = origins
 
     def __bool__(self) -> bool:
         return bool(self.text)
@@ -77,14 +79,15 @@ class _Template(jinja2.Template):
 @jinja2.pass_context  # needs the context of a rendering: keeps Jinja from evaluating constants when it compiles
 def _finalize(_: JinjaContext, value: object) -> str:
     if isinstance(value, _Rendered):
-        return value.text
+        return Inserted(value.text, value.origins)
     if isinstance(value, jinja2.Undefined):
         str(value)  # raises, with the name in the message
     return _rendering.get().put(value)
 
 
 def _concat(pieces: Iterable[str]) -> _Rendered:
-    return _Rendered("".join(pieces))
+    """The text of a block or, in a list, of a macro or `{% set %}`."""
+    return _Rendered(*traced(pieces)) if isinstance(pieces, GeneratorType) else _Rendered("".join(pieces), [])
 
 
 def merge(base: dict[str, Any], *others: dict[str, Any]) -> dict[str, Any]:

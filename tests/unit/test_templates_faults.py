@@ -89,6 +89,11 @@ def test_a_fault_of_a_template_of_one_s_own_is_where_yaml_sees_it(tmp_path: Path
     assert said(JobTemplates(SHIPPED, tmp_path)).startswith("job.yaml.j2, line 3: ")
 
 
+def test_spaces_are_counted_though_a_line_of_super_comes_before(tmp_path: Path) -> None:
+    sentence = said(override(tmp_path, "scheduling", 8))
+    assert "this line has 8 spaces, what it stands in place of has 6" in sentence
+
+
 def test_a_value_in_the_line_is_shown_as_the_administrator_wrote_it(tmp_path: Path) -> None:
     block = "{% block scheduling %}\n{{ super() }}\n       schedulerName: {{ task.name }}\n{% endblock %}\n"
     (tmp_path / "job.yaml.j2").write_text(EXTENDS + block)
@@ -167,3 +172,17 @@ def test_nothing_is_said_of_spaces_where_they_are_not_the_fault(tmp_path: Path) 
     assert sentence.startswith("job.yaml.j2, line 5: ")
     assert sentence.endswith(", at: emptyDir: {")
     assert "spaces" not in sentence
+
+
+def test_what_super_puts_in_is_the_shipped_template_s_own(tmp_path: Path) -> None:
+    made = override(tmp_path, "scheduling", 6).rendering("job.yaml.j2", context())
+    pod = "spec.template.spec"
+    places = {path: made.rendered.place_of(f"{pod}.{path}") for path in ("nodeSelector", "tolerations", "affinity")}
+    assert places == {"nodeSelector": "", "tolerations": "", "affinity": "job.yaml.j2, line 4"}
+
+
+def test_what_a_macro_puts_in_is_of_the_line_that_calls_it(tmp_path: Path) -> None:
+    macro = "{% macro two() %}\n            - name: A\n            - name: B\n              value: 1\n{% endmacro %}\n"
+    block = "{% block env %}\n{{ super() }}\n{{ two() }}{% endblock %}\n"
+    (tmp_path / "job.yaml.j2").write_text(EXTENDS + macro + block)
+    assert said(JobTemplates(SHIPPED, tmp_path)).startswith("job.yaml.j2, line 9: ")
