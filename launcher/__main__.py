@@ -20,6 +20,9 @@ from launcher.encryption import MOUNTED_KEY, encryption
 from launcher.invariants import InvariantError
 from launcher.isolationreport import NoAnswer, ask, show
 from launcher.node import run_node
+from launcher.render import command as preview
+from launcher.render.chart import CHART
+from launcher.render.sample import Described
 from launcher.session import LoginRefused
 from launcher.templates import TemplateError
 from launcher.translate import command
@@ -111,6 +114,50 @@ def translate(
             sentence = f"{name!r} is no name in Kubernetes; use small letters, digits and dashes"
             raise typer.BadParameter(sentence, param_hint=option)
     raise typer.Exit(command.run(file, output, secrets, Site(node_name, namespace, secrets is not None)))
+
+
+@app.command()
+def render(
+    *,
+    values: Annotated[
+        list[Path], typer.Option("--values", "-f", help="A values file; later ones go before earlier.")
+    ] = [],  # noqa: B006
+    config: Annotated[Path | None, typer.Option(help="Instead of values: what a running launcher reads.")] = None,
+    templates: Annotated[Path | None, typer.Option(help="With --config: the folder of job templates.")] = None,
+    task: Annotated[Path | None, typer.Option(help="A task in JSON, as the server tells of it.")] = None,
+    image: Annotated[str | None, typer.Option(help="Image of the task.")] = None,
+    database: Annotated[list[str], typer.Option(help="Label of a database that it asks for; may be repeated.")] = [],  # noqa: B006
+    organization: Annotated[int | None, typer.Option(help="Number of the organization that sends it.")] = None,
+    user: Annotated[int | None, typer.Option(help="Number of the user that sends it.")] = None,
+    name: Annotated[str | None, typer.Option(help="Name of the task.")] = None,
+    profile: Annotated[str | None, typer.Option(help="A profile, whatever the rules say; '' for none.")] = None,
+    diff: Annotated[bool, typer.Option("--diff", help="Show the difference to the shipped templates instead.")] = False,
+    explain: Annotated[bool, typer.Option("--explain", help="Tell why it is as it is.")] = False,
+    check: Annotated[bool, typer.Option("--check", help="Ask the API server too, by a dry run.")] = False,
+    namespace: Annotated[str, typer.Option("--namespace", "-n", help="Namespace of the node.")] = "v6-node",
+    chart: Annotated[Path, typer.Option(help="Folder of the chart.")] = CHART,
+    helm: Annotated[str, typer.Option(help="Name or path of helm.")] = "helm",
+) -> None:
+    """Show the Job that a task would get, without a server; exit with 1 where the launcher would refuse it."""
+    described = Described(image, tuple(database), organization, user, name)
+    raise typer.Exit(
+        preview.run(
+            preview.Wanted(
+                files=tuple(values),
+                config=config,
+                templates=templates,
+                chart=chart,
+                helm=helm,
+                namespace=namespace,
+                task=task,
+                described=described,
+                profile=profile,
+                diff=diff,
+                explain=explain,
+                check=check,
+            )
+        )
+    )
 
 
 def _sentences(error: BaseException) -> list[str]:

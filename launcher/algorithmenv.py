@@ -2,6 +2,8 @@
 
 import base64
 import json
+from collections.abc import Mapping
+from types import MappingProxyType
 
 from launcher.config import Database, NodeConfig, NodeSection
 from launcher.jobcontext import SecretKey
@@ -39,8 +41,13 @@ def requested(node: NodeSection, run: Run) -> list[tuple[Database, RequestedData
     return pairs
 
 
-def environment(config: NodeConfig, run: Run) -> dict[str, str]:
+def environment(config: NodeConfig, run: Run, further: Mapping[str, str] = MappingProxyType({})) -> dict[str, str]:
     """The variables of a run's algorithm whose values are no secret, encoded as the algorithm tools expect them.
+
+    Args:
+        config: the node's configuration.
+        run: the run.
+        further: variables of the run's profile.
 
     Raises:
         UnknownDatabase: the task asks for a database that the node does not have.
@@ -67,7 +74,7 @@ def environment(config: NodeConfig, run: Run) -> dict[str, str]:
         plain |= dict.fromkeys(("HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy"), address)
     for database, wanted in requested(node, run):
         plain |= _database_variables(database, wanted, layout)
-    plain |= node.algorithm_env
+    plain |= {**node.algorithm_env, **further}
     encoded = {name: encode(value) for name, value in plain.items()}
     if node.run_context_file and "RUN_CONTEXT_FILE" not in plain:
         # The one that vantage6 leaves as it is: for algorithms without vantage6's own tools.
@@ -75,8 +82,15 @@ def environment(config: NodeConfig, run: Run) -> dict[str, str]:
     return encoded
 
 
-def secret_environment(config: NodeConfig, run: Run) -> dict[str, SecretKey]:
+def secret_environment(
+    config: NodeConfig, run: Run, further: Mapping[str, str] = MappingProxyType({})
+) -> dict[str, SecretKey]:
     """The variables of a run's algorithm that come from the Secrets of the databases its task asked for.
+
+    Args:
+        config: the node's configuration.
+        run: the run.
+        further: variables of the run's profile, which go before these.
 
     Raises:
         UnknownDatabase: the task asks for a database that the node does not have.
@@ -85,7 +99,8 @@ def secret_environment(config: NodeConfig, run: Run) -> dict[str, SecretKey]:
     for database, _ in requested(config.node, run):
         if secret := config.kubernetes.place_of(database.label).secret:
             variables |= {name: SecretKey(secret.name, key) for name, key in secret.variables.items()}
-    return {name: where for name, where in variables.items() if name not in config.node.algorithm_env}
+    plain = config.node.algorithm_env.keys() | further.keys()
+    return {name: where for name, where in variables.items() if name not in plain}
 
 
 def _reached_directly(config: NodeConfig, run: Run) -> list[str]:

@@ -20,15 +20,16 @@ log = logging.getLogger("launcher.audit")
 log.setLevel(logging.INFO)
 
 ANNOTATION = f"{PREFIX}/audit"
-_FACTS = ("task", "job", "image", "user", "organization", "databases", "policy")
+_FACTS = ("task", "job", "image", "user", "organization", "databases", "policy", "profile")
 
 
-def of_run(run: Run, policy: str | None) -> dict[str, Any]:
+def of_run(run: Run, policy: str | None, profile: str = "") -> dict[str, Any]:
     """What the line says of a run before it starts.
 
     Args:
         run: as the server describes it.
         policy: the keys of `node.policies` that allowed or refused it; None if it is not known any more.
+        profile: the one of `jobs.profiles` that it got; empty if none.
     """
     return {
         "task": run.task_id,
@@ -38,12 +39,13 @@ def of_run(run: Run, policy: str | None) -> dict[str, Any]:
         "organization": run.init_organization_id,
         "databases": [database.label for database in run.databases],
         "policy": policy,
+        "profile": profile or None,
     }
 
 
-def annotation(run: Run, policy: str) -> dict[str, str]:
+def annotation(run: Run, policy: str, profile: str) -> dict[str, str]:
     """The same, for the run's Job."""
-    return {ANNOTATION: json.dumps(of_run(run, policy))}
+    return {ANNOTATION: json.dumps(of_run(run, policy, profile))}
 
 
 def of_job(job: Tree) -> dict[str, Any]:

@@ -11,14 +11,15 @@ from typing import Annotated, Any, Literal
 
 import yaml
 from pydantic import AfterValidator, Field, ValidationError, field_validator, model_validator
+from pydantic_core import PydanticCustomError
 
 from launcher.policies import Policies
+from launcher.profileconfig import ProfileRule, ProfileSettings, beyond_limits, missing, out_of_place, variables
 from launcher.registryconfig import Registries
 from launcher.rules import WAIVABLE
 from launcher.section import Section
 
 LABEL = r"^[A-Za-z]([A-Za-z0-9_]*[A-Za-z0-9])?$"
-VARIABLE = re.compile(r"^[A-Za-z_][A-Za-z0-9_]*$")
 SERVER = re.compile(r"^https?://([^]/\s:@?#\[]+|\[[0-9a-fA-F:]+\])\Z")
 API_PATH = re.compile(r"^(/[^/\s?#]+)*\Z")
 UUID = re.compile(r"^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$")
@@ -27,8 +28,18 @@ SUFFIXES = {"csv": ".csv", "parquet": ".parquet", "excel": ".xlsx", "folder": ""
 SERVICES = frozenset({"sql", "omop", "sparql", "other"})
 
 
+_SENTENCES = "sentences"
+"""Kind of a fault whose message says everything."""
+
+
 class ConfigError(Exception):
     """The configuration can't be used; the message is one sentence per fault, naming the key."""
+
+
+def _refuse(sentences: list[str]) -> None:
+    """Raise what is wrong with several keys together, as sentences that need no more words."""
+    if sentences:
+        raise PydanticCustomError(_SENTENCES, "{sentences}", {"sentences": " ".join(sentences)})
 
 
 class Database(Section):
@@ -76,6 +87,12 @@ class Prometheus(Section):
     report_interval_seconds: Annotated[int, Field(ge=5)] = 45
 
 
+class DeviceRequests(Section):
+    """Devices that vantage6 gives algorithms; here a rule of `jobs.profileRules` says which profile has them."""
+
+    gpu: bool = False
+
+
 class NodeSection(Section):
     """The vantage6 node configuration, without its secrets."""
 
@@ -85,7 +102,8 @@ class NodeSection(Section):
     encryption: Encryption = Encryption()
     databases: tuple[Database, ...] = ()
     policies: Policies = Policies()
-    algorithm_env: dict[str, str] = {}
+    algorithm_env: Annotated[dict[str, str], AfterValidator(variables)] = {}
+    algorithm_device_requests: DeviceRequests = DeviceRequests()
     share_config: bool = True
     share_algorithm_logs: bool = True
     run_context_file: bool = False
@@ -117,15 +135,6 @@ class NodeSection(Section):
     def _path(cls, value: str) -> str:
         if not API_PATH.match(value):
             raise ValueError("it is no path like /api; begin it with a slash, end it without one, or leave it empty")
-        return value
-
-    @field_validator("algorithm_env")
-    @classmethod
-    def _names(cls, value: dict[str, str]) -> dict[str, str]:
-        for name in value:
-            # PKG_NAME says which package the algorithm tools load: vantage6 refuses to override it.
-            if not VARIABLE.match(name) or name == "PKG_NAME":
-                raise ValueError(f"{name!r} is not a name an algorithm's variable may have; rename it")
         return value
 
     @model_validator(mode="after")
@@ -231,10 +240,20 @@ class Jobs(Section):
     waitForRepairSeconds: Annotated[int, Field(ge=0)] = 300
     """For which everything else is that keeps an algorithm from starting and may be repaired."""
     extraImages: tuple[str, ...] = ()
-    runtimeClasses: tuple[str, ...] = ()
     registries: Registries = Registries()
     waive: tuple[Annotated[str, AfterValidator(_waivable)], ...] = ()
     caps: Caps = Caps()
+    profiles: dict[str, ProfileSettings] = {}
+    profileRules: tuple[ProfileRule, ...] = ()
+    """The first that holds for a run says which profile it gets."""
+    defaultProfile: str = ""
+    """The profile of runs that no rule holds for; empty: they get what is said above."""
+
+    @model_validator(mode="after")
+    def _profiles_exist(self) -> "Jobs":
+        _refuse(missing(self.profiles, self.profileRules, self.defaultProfile))
+        _refuse(beyond_limits(self.profiles, self.resources))
+        return self
 
 
 class ServerAccess(Section):
@@ -317,6 +336,20 @@ class NodeConfig(Section):
     node: NodeSection
     kubernetes: KubernetesSection
 
+    @model_validator(mode="after")
+    def _profiles_fit(self) -> "NodeConfig":
+        jobs = self.kubernetes.jobs
+        _refuse(
+            out_of_place(
+                jobs.profiles,
+                jobs.profileRules,
+                labels=tuple(database.label for database in self.node.databases),
+                gpu=self.node.algorithm_device_requests.gpu,
+                protocol=self.kubernetes.protocol,
+            )
+        )
+        return self
+
     @classmethod
     def load(cls, path: Path) -> "NodeConfig":
         """Read and validate the configuration file.
@@ -337,6 +370,8 @@ class NodeConfig(Section):
 
 
 def _sentence(fault: Any) -> str:
+    if fault["type"] == _SENTENCES:
+        return str(fault["msg"])
     key = ".".join(str(part) for part in fault["loc"]) or "the file"
     value = "" if isinstance(fault["input"], dict) else f": {fault['input']!r} can't be used"
     return f"{key}{value}: {fault['msg'].removeprefix('Value error, ')}."

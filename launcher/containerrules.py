@@ -27,7 +27,8 @@ CONTAINERS = "spec.template.spec.containers"
 NO_API = "an algorithm has no business with the cluster's API"
 APPROVED = "nothing runs but the approved image"
 REMOVE = "remove it from the template"
-DEVICES = "what is more than cpu, memory and disk is granted by jobs.resources in the chart's values"
+GRANTS = "jobs.resources in the chart's values, or the run's profile in jobs.profiles there,"
+DEVICES = f"what is more than cpu, memory and disk {GRANTS} grants"
 PLAIN = "a variable has a name and a plain value, none from Secrets, ConfigMaps or the pod"
 TERMINATION_LOG = "/dev/termination-log"
 """Kubernetes' default: a file of the machine, which kubelet mounts there."""
@@ -167,12 +168,17 @@ def _container(
 
 
 def _resources(context: Context, granted: Mapping[str, Any]) -> Rule:
-    """Requests and limits within the caps; what is more than cpu, memory and disk exactly as granted."""
+    """Requests and limits within the caps; what is more than cpu, memory and disk up to what is granted."""
     caps = context.profile.caps
+    # Kubernetes takes a device's limit for its request too.
+    known = {**(granted.get("requests") or {}), **(granted.get("limits") or {})}
 
     def quantities(section: str, necessary: tuple[str, ...]) -> Rule:
-        known = granted.get(section) or {}
-        devices = {name: exactly(value, DEVICES) for name, value in known.items() if name not in ORDINARY_RESOURCES}
+        devices = {
+            name: quantity(most, GRANTS, "grant more there")
+            for name, most in known.items()
+            if name not in ORDINARY_RESOURCES
+        }
         ordinary = {name: quantity(caps.get(name), CAPS, "raise the cap") for name in ORDINARY_RESOURCES}
         return fields(
             required={name: ordinary[name] for name in necessary},

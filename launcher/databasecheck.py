@@ -13,8 +13,8 @@ from dataclasses import dataclass, replace
 from launcher.checkjobs import CheckJobs, NotRunnable
 from launcher.config import Database, NodeSection
 from launcher.invariants import InvariantError
+from launcher.jobmarks import CHECK
 from launcher.kubeapi import ApiRefusal, ClusterUnavailable
-from launcher.launch import CHECK
 from launcher.runs import RequestedDatabase, Run
 from launcher.taskfiles import OutputError
 from launcher.templates import TemplateError

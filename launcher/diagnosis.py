@@ -52,8 +52,8 @@ def outcome(job: Tree, pod: Tree | None) -> Outcome | None:
         return _imposed(pod) or _ended(state["terminated"], pod)
     if (hopeless := waiting(job, pod, None)) and hopeless.lasts:
         return hopeless.as_outcome
-    if pod.get("status", {}).get("phase") == "Failed" and (imposed := _imposed(pod)):
-        return imposed
+    if pod.get("status", {}).get("phase") == "Failed" and (ended := _imposed(pod) or _ended_before(pod)):
+        return ended
     for condition in job.get("status", {}).get("conditions") or ():
         if condition["type"] == "Failed" and condition["status"] == "True":
             return _imposed(pod) or _job_failed(condition)
@@ -73,6 +73,22 @@ def _container_state(pod: Tree | None) -> Tree:
         if status["name"] == CONTAINER:
             return dict(status.get("state") or {})
     return {}
+
+
+def _ended_before(pod: Tree) -> Outcome | None:
+    """The end of a pod in which the algorithm never ran, as a container of the site's own failed before it."""
+    for status in pod["status"].get("initContainerStatuses") or ():
+        ended = (status.get("state") or {}).get("terminated") or {}
+        if ended.get("exitCode"):
+            name, code = status["name"], ended["exitCode"]
+            sentence = (
+                f"The container {name}, which this site runs before algorithms, failed with exit code {code}"
+                f"{_meaning(code)}, so the algorithm was not started; the site has to correct it."
+            )
+            return Outcome(
+                RunStatus.START_FAILED, sentence, f"{name} {ended.get('reason')}: {ended.get('message') or ''}"
+            )
+    return None
 
 
 def _imposed(pod: Tree) -> Outcome | None:

@@ -6,6 +6,7 @@ path. What the fields mean: https://kubernetes.io/docs/reference/kubernetes-api/
 """
 
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 from launcher.allowlist import Named, Rule, Violation, below, exactly, fields, names, refused, single
@@ -47,19 +48,30 @@ Selecting = Callable[[Mapping[str, str]], set[str]]
 class InvariantError(ValueError):
     """A rendered manifest breaks rules; the message has one sentence for each."""
 
-    def __init__(self, broken: list[Violation]) -> None:
-        super().__init__(" ".join(violation.sentence for violation in broken))
+    def __init__(self, broken: list[Violation], whose: str = "") -> None:
+        super().__init__(whose + " ".join(violation.sentence for violation in broken))
         self.violations = broken
 
 
-def check(manifest: dict[str, Any], context: Context, selecting: Selecting) -> None:
+def check(
+    manifest: dict[str, Any], context: Context, selecting: Selecting, place_of: Callable[[str], str] = lambda _: ""
+) -> None:
     """Check a manifest that was rendered from `context`.
+
+    Args:
+        manifest: the parsed manifest.
+        context: what it was rendered from.
+        selecting: names the NetworkPolicies that select a pod with given labels.
+        place_of: tells where in the administrator's template a path of the manifest was written; empty: not there.
 
     Raises:
         InvariantError: it breaks a rule.
     """
     if broken := violations(manifest, context, selecting):
-        raise InvariantError(broken)
+        placed = [(violation, place_of(violation.path)) for violation in broken]
+        raise InvariantError(
+            [replace(each, sentence=f"{place}: {each.sentence}" if place else each.sentence) for each, place in placed]
+        )
 
 
 def violations(manifest: dict[str, Any], context: Context, selecting: Selecting) -> list[Violation]:

@@ -12,8 +12,9 @@ from launcher.cluster import Cluster
 from launcher.config import NodeConfig
 from launcher.destinations import Destinations
 from launcher.invariants import InvariantError
+from launcher.jobmarks import CHECK, CHECK_GRANTED
 from launcher.kubeapi import ApiRefusal, ClusterUnavailable, KubeApi
-from launcher.launch import CHECK, CHECK_GRANTED, Launch
+from launcher.launch import Launch
 from launcher.networkpolicies import unexpected
 from launcher.runs import Run
 from launcher.surroundings import NoControl, surroundings, try_controls

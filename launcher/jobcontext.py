@@ -115,11 +115,21 @@ class Files:
 
 
 @dataclass(frozen=True, slots=True)
+class GpuGrant:
+    """A device that a profile grants. The algorithm's limits have it already."""
+
+    resource: str
+    """Name of the resource at Kubernetes, for example `nvidia.com/gpu`."""
+    count: int
+    """How many."""
+
+
+@dataclass(frozen=True, slots=True)
 class Profile:
-    """What the chart's `jobs` values say about every job."""
+    """What the chart's values say about the job: the run's profile, and for the rest `jobs`."""
 
     resources: Mapping[str, Any]
-    """Requests and limits of the algorithm's container."""
+    """Requests and limits of the algorithm's container, the profile's GPUs included."""
     node_selector: Mapping[str, str]
     """Labels that a Kubernetes node must have."""
     tolerations: tuple[Mapping[str, Any], ...]
@@ -142,10 +152,14 @@ class Profile:
     """Group id that algorithms run as."""
     supplemental_groups: tuple[int, ...] = ()
     """Further groups, for example the one that may read the databases."""
+    name: str = ""
+    """Name of the profile; empty: the run has none."""
+    runtime_class_name: str = ""
+    """RuntimeClass of the pod; empty for the cluster's default."""
+    gpu: GpuGrant | None = None
+    """The device that the profile grants; None: it grants none."""
     extra_images: tuple[str, ...] = ()
     """Images that containers beside the algorithm may run."""
-    runtime_classes: tuple[str, ...] = ()
-    """RuntimeClasses that a template may name."""
     caps: Mapping[str, str | int | float] = field(default_factory=dict)
     """The most of each resource (cpu, memory, ephemeral-storage) that a container may have; absent: no cap."""
     max_deadline_seconds: int | None = None
@@ -188,6 +202,20 @@ class Isolation:
     )
     """Variables by which Kubernetes announces its API server in every pod, whether Service links are on or off."""
 
+    @property
+    def blank_env(self) -> list[dict[str, str]]:
+        """These variables as the `env` of a container beside the algorithm: each one blank."""
+        return [{"name": name, "value": ""} for name in self.blank_variables]
+
+    @property
+    def container_security_context(self) -> dict[str, Any]:
+        """The `securityContext` that every container of the pod has."""
+        return {
+            "allowPrivilegeEscalation": False,
+            "readOnlyRootFilesystem": True,
+            "capabilities": {"drop": ["ALL"]},
+        }
+
 
 @dataclass(frozen=True, slots=True)
 class NodeFacts:
@@ -222,7 +250,7 @@ class Context:
     files: Files
     """The run's directories."""
     profile: Profile
-    """What the chart's values say about jobs."""
+    """What the chart's values say about the job."""
     isolation: Isolation
     """What isolates the pod."""
     node: NodeFacts

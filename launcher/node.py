@@ -23,8 +23,9 @@ from launcher.destinations import Destinations
 from launcher.encryption import Encrypted, Plain
 from launcher.gate import Gate
 from launcher.isolationcheck import IsolationCheck
+from launcher.jobmarks import NOBODY
 from launcher.kubeapi import ApiRefusal, ClusterUnavailable, KubeApi
-from launcher.launch import NOBODY, Launch
+from launcher.launch import Launch
 from launcher.machineload import report_load
 from launcher.networkpolicies import rules
 from launcher.reconciler import Reconciler

@@ -9,21 +9,27 @@ twice, aliases, tags, a second document.
 import math
 import re
 import secrets
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import yaml
+
+from launcher.allowlist import below
 
 _CParser = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _PREFIX = "tag:yaml.org,2002:"
 
 
 class ManifestError(ValueError):
-    """The rendered text is not the YAML of a manifest; `line` counts its lines from 1 (0: not known)."""
+    """The rendered text is not the YAML of a manifest; `line` counts its lines from 1 (0: not known).
 
-    def __init__(self, message: str, line: int = 0) -> None:
+    `syntax`: YAML itself can't read it, and the line is where it gave up.
+    """
+
+    def __init__(self, message: str, line: int = 0, *, syntax: bool = False) -> None:
         super().__init__(message)
         self.line = line
+        self.syntax = syntax
 
 
 class _Loader(_CParser):  # type: ignore[misc, valid-type] # which of the two classes it is depends on PyYAML's build
@@ -88,14 +94,32 @@ class Placeholders:
             node = loader.get_single_node()
         except yaml.MarkedYAMLError as error:
             line = error.problem_mark.line + 1 if error.problem_mark else 0
-            raise ManifestError(f"is not valid YAML ({self.legible(_words(error))})", line) from None
+            raise ManifestError(f"is not valid YAML ({self.legible(_words(error))})", line, syntax=True) from None
         except yaml.YAMLError as error:
-            raise ManifestError(f"is not valid YAML ({_words(error)})") from None
+            raise ManifestError(f"is not valid YAML ({_words(error)})", syntax=True) from None
         finally:
             loader.dispose()
         if node is None:
             raise ManifestError("renders to nothing")
         return self._build(node, set())
+
+    def lines(self, text: str) -> dict[str, int]:
+        """The line of each field and member of one YAML document, by its path as in `launcher.allowlist`."""
+        loader = _Loader(text)
+        try:
+            return dict(self._lines(loader.get_single_node(), ""))
+        finally:
+            loader.dispose()
+
+    def _lines(self, node: yaml.Node, path: str) -> Iterator[tuple[str, int]]:
+        parts: list[tuple[str, yaml.Node, yaml.Node]] = []
+        if isinstance(node, yaml.MappingNode):
+            parts = [(below(path, self._fill(key.value, 0)), key, value) for key, value in node.value]
+        elif isinstance(node, yaml.SequenceNode):
+            parts = [(f"{path}[{index}]", item, item) for index, item in enumerate(node.value)]
+        for place, start, value in parts:
+            yield place, start.start_mark.line + 1
+            yield from self._lines(value, place)
 
     def _build(self, node: yaml.Node, seen: set[int]) -> Any:
         line = node.start_mark.line + 1

@@ -65,6 +65,7 @@ def pod(context: Context) -> Rule:
     isolation = context.isolation
     aliases = [{"ip": alias.ip, "hostnames": list(alias.hostnames)} for alias in isolation.host_aliases]
     hidden = Named(POD_SECURITY, exactly(False, SHARED, REMOVE))
+    runtime = {"runtimeClassName": Named(POD_SECURITY, _runtime(context.profile))}
     return fields(
         required={
             "restartPolicy": Named(ONCE, exactly("Never", "a run is executed once")),
@@ -80,6 +81,7 @@ def pod(context: Context) -> Rule:
             "securityContext": Named(POD_SECURITY, _pod_security(context)),
             "containers": containers(context),
             "volumes": Named(MOUNTS, volumes(context)),
+            **(runtime if context.profile.runtime_class_name else {}),
         },
         optional={
             "initContainers": companions(context),
@@ -92,7 +94,7 @@ def pod(context: Context) -> Rule:
             "priorityClassName": Named(RESOURCES, _priority(context.profile)),
             "preemptionPolicy": text,
             "schedulerName": text,
-            "runtimeClassName": Named(POD_SECURITY, _runtime(context.profile)),
+            **runtime,
             "hostNetwork": hidden,
             "hostPID": hidden,
             "hostIPC": hidden,
@@ -124,15 +126,17 @@ def _priority(profile: Profile) -> Rule:
             yield refused(path, value, "it is for what the cluster lives on", "use a PriorityClass of your own")
         else:
             advice = f"set it to {named}" if named else "remove it from the template, or set it there"
-            yield from exactly(named, "jobs.priorityClassName in the chart's values says it", advice)(path, value)
+            why = "jobs.priorityClassName in the chart's values says it, or the run's profile there"
+            yield from exactly(named, why, advice)(path, value)
 
     return rule
 
 
 def _runtime(profile: Profile) -> Rule:
-    """A runtime that the administrator knows: another may lack what isolates."""
-    why = "jobs.runtimeClasses in the chart's values lists what algorithms may run under"
-    return one_of(profile.runtime_classes, why, "remove it from the template, or add it there")
+    """That of the run's profile: another may lack what isolates."""
+    why = "runtimeClassName of the run's profile, of jobs.profiles in the chart's values, says it"
+    named = (profile.runtime_class_name,) if profile.runtime_class_name else ()
+    return one_of(named, why, f"{REMOVE}, or set it there")
 
 
 def _pull_secrets(context: Context) -> Rule:

@@ -142,10 +142,15 @@ def matches(entries: Sequence[str], text: str) -> bool:
 
 
 def is_listed(policies: Policies, named: str) -> bool:
-    """Whether `allowed_algorithms` has an image by its name: the same, its repository, or a pattern that it matches."""
+    """Whether `allowed_algorithms` has an image by its name."""
+    return lists(policies.allowed_algorithms, named)
+
+
+def lists(entries: Sequence[str], named: str) -> bool:
+    """Whether a list has an image by its name: the same, its repository, or a pattern that it matches."""
     image = ImageReference.parse(named)
-    literal = [ImageReference.parse(entry) for entry in policies.allowed_algorithms if not is_pattern(entry)]
-    patterns = [entry for entry in policies.allowed_algorithms if is_pattern(entry)]
+    literal = [ImageReference.parse(entry) for entry in entries if not is_pattern(entry)]
+    patterns = [entry for entry in entries if is_pattern(entry)]
     return matches(patterns, named) or any(
         entry.name == image.name and (_is_bare(entry) or entry.which == image.which) for entry in literal
     )

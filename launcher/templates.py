@@ -8,10 +8,10 @@ makes of it is data again, or an error if values are in it. So nobody who writes
 
 from collections.abc import Iterable, Iterator
 from contextvars import ContextVar
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from pathlib import Path
-from types import GeneratorType, TracebackType
-from typing import Any, NoReturn
+from types import GeneratorType
+from typing import Any
 
 import jinja2
 from jinja2 import meta, nodes
@@ -22,6 +22,11 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from launcher.jobcontext import Context
 from launcher.placeholders import ManifestError, Placeholders
+from launcher.rendering import Inserted, Origin, Rendered, Rendering, traced
+from launcher.templatefaults import TemplateError, explain, explain_text
+from launcher.templatesources import Sources
+
+__all__ = ["JobTemplates", "TemplateError", "merge"]
 
 # Filters that return markup, and tags that switch what the environment does with values.
 _REFUSED_FILTERS = ("e", "escape", "forceescape", "safe", "tojson", "urlize", "xmlattr", "random")
@@ -30,10 +35,6 @@ _REFUSED_TAGS: tuple[tuple[type[nodes.Node], str, str], ...] = (
     (nodes.FilterBlock, "filter", "apply the filter to a value: {{ value | filter }}"),
     (nodes.CallBlock, "call", "call the macro in an expression: {{ macro() }}"),
 )
-
-
-class TemplateError(ValueError):
-    """A job template cannot be rendered; the message is one sentence with file, line and remedy."""
 
 
 _rendering: ContextVar[Placeholders] = ContextVar("rendering")
@@ -46,8 +47,9 @@ class _Rendered:
     capitals could not be recognised any more. Text without values in it may be used like any other string.
     """
 
-    def __init__(self, text: str) -> None:
+    def __init__(self, text: str, origins: list[Origin]) -> None:
         self.text = text
+        self.origins = origins
 
     def __bool__(self) -> bool:
         return bool(self.text)
@@ -77,14 +79,15 @@ class _Template(jinja2.Template):
 @jinja2.pass_context  # needs the context of a rendering: keeps Jinja from evaluating constants when it compiles
 def _finalize(_: JinjaContext, value: object) -> str:
     if isinstance(value, _Rendered):
-        return value.text
+        return Inserted(value.text, value.origins)
     if isinstance(value, jinja2.Undefined):
         str(value)  # raises, with the name in the message
     return _rendering.get().put(value)
 
 
 def _concat(pieces: Iterable[str]) -> _Rendered:
-    return _Rendered("".join(pieces))
+    """The text of a block or, in a list, of a macro or `{% set %}`."""
+    return _Rendered(*traced(pieces)) if isinstance(pieces, GeneratorType) else _Rendered("".join(pieces), [])
 
 
 def merge(base: dict[str, Any], *others: dict[str, Any]) -> dict[str, Any]:
@@ -118,7 +121,36 @@ class _Environment(ImmutableSandboxedEnvironment):
             if used.name in _REFUSED_FILTERS:
                 message = f"uses the filter {used.name!r}; remove it, a value arrives unchanged and with its type"
                 raise jinja2.TemplateSyntaxError(message, used.lineno, name, filename)
+        for line in _without_effect(tree):
+            message = "what is outside of a block has no effect in a template that extends another; put it into a block"
+            raise jinja2.TemplateSyntaxError(message, line, name, filename)
         return tree
+
+
+def _without_effect(tree: nodes.Template) -> list[int]:
+    """Lines of what Jinja ignores in silence: text beside the blocks of a template that extends another."""
+    extending = next((index for index, node in enumerate(tree.body) if isinstance(node, nodes.Extends)), len(tree.body))
+    written = [part for node in tree.body[extending:] for part in _written(node)]
+    return [
+        part.lineno + _empty_lines(part.data) if isinstance(part, nodes.TemplateData) else part.lineno
+        for part in written
+        if not isinstance(part, nodes.TemplateData) or part.data.strip()
+    ]
+
+
+def _written(node: nodes.Node) -> Iterator[nodes.Node]:
+    """What a part of a template writes itself: not what it gives a name to."""
+    if isinstance(node, nodes.Output):
+        yield from node.nodes
+    elif isinstance(node, nodes.Include):
+        yield node
+    elif not isinstance(node, nodes.Block | nodes.Macro | nodes.AssignBlock):
+        for part in node.iter_child_nodes():
+            yield from _written(part)
+
+
+def _empty_lines(text: str) -> int:
+    return text[: len(text) - len(text.lstrip())].count("\n")
 
 
 class JobTemplates:
@@ -126,7 +158,9 @@ class JobTemplates:
 
     def __init__(self, shipped: Path, overrides: Path | None) -> None:
         """Look for templates in `overrides`, then in `shipped`; a name with `shipped/` before it always means ours."""
+        self._sources = Sources(shipped, overrides)
         own = jinja2.FileSystemLoader(shipped)
+        self._shipped = own
         self._overrides = jinja2.FileSystemLoader(overrides) if overrides is not None else None
         loaders: list[jinja2.BaseLoader] = [jinja2.PrefixLoader({"shipped": own}), own]
         if self._overrides is not None:
@@ -152,11 +186,20 @@ class JobTemplates:
         assert loader is not None
         return {name: loader.get_source(self._environment, name)[0] for name in loader.list_templates()}
 
-    def refuse_unused(self, names: Iterable[str]) -> None:
-        """Look whether every template of the administrator's is reached from templates of these names.
+    def has(self, name: str) -> bool:
+        """Whether there is a template of this name."""
+        return name in self._environment.list_templates()
+
+    def names(self) -> list[str]:
+        """The names of the shipped templates."""
+        return self._shipped.list_templates()
+
+    def refuse_ignored(self, names: Iterable[str]) -> None:
+        """Look whether all that the administrator wrote has an effect on templates of these names.
 
         Raises:
-            TemplateError: one is not, or can't be read; a wrong name would otherwise be ignored in silence.
+            TemplateError: a template is not reached from these, has a block that nobody has a place for, or can't be
+                read; a wrong name would otherwise be ignored in silence.
         """
         entries = sorted(names)
         found, left = set[str](), list(entries)
@@ -164,6 +207,7 @@ class JobTemplates:
             if (name := left.pop()) in found:
                 continue
             found.add(name)
+            self._refuse_unknown_blocks(name)
             referred = self._referred(name)
             if None in referred:  # a name that is only worked out when the template is rendered
                 return
@@ -175,17 +219,63 @@ class JobTemplates:
                 "that extends, includes or imports: correct the name, or leave the template out."
             )
 
+    def chain(self, name: str) -> list[str]:
+        """A template and those that it extends, as people call them; as far as their names are certain."""
+        tree = self._tree(name)
+        if tree is None:
+            return []
+        parents = [node.template for node in tree[1].find_all(nodes.Extends)]
+        further = self.chain(parents[0].value) if parents and isinstance(parents[0], nodes.Const) else []
+        return [self._sources.name(tree[0]), *further]
+
     def _referred(self, name: str) -> list[str | None]:
+        tree = self._tree(name)
+        return [] if tree is None else list(meta.find_referenced_templates(tree[1]))
+
+    def _tree(self, name: str) -> tuple[str, nodes.Template] | None:
+        """The file of a template and what it says; None if there is none, which whoever renders it is told."""
         try:
-            source, _, _ = self._environment.loader.get_source(self._environment, name)  # type: ignore[union-attr]
-            return list(meta.find_referenced_templates(self._environment.parse(source, name, name)))
+            source, file, _ = self._environment.loader.get_source(self._environment, name)  # type: ignore[union-attr]
+            return file or "", self._environment.parse(source, name, file)
         except jinja2.TemplateNotFound:
-            return []  # whoever renders it is told
+            return None
         except jinja2.TemplateSyntaxError as error:
-            _explain(name, error)
+            explain(name, error, self._sources)
+
+    def _refuse_unknown_blocks(self, name: str) -> None:
+        """Jinja ignores a block that no template above has a place for."""
+        tree = self._tree(name)
+        if tree is None or not self._sources.is_mine(tree[0]):
+            return
+        above = self._blocks_above(tree[1], {name})
+        if above is None:
+            return
+        for block in tree[1].body:
+            if isinstance(block, nodes.Block) and block.name not in above:
+                sentence = f"no block is called {block.name!r} in what this extends, so it has no effect"
+                message = f"{sentence}; there are {', '.join(sorted(above))}"
+                explain(name, jinja2.TemplateSyntaxError(message, block.lineno, name, tree[0]), self._sources)
+
+    def _blocks_above(self, tree: nodes.Template, seen: set[str]) -> set[str] | None:
+        """The blocks of the templates that a template extends; None if they are not certain, or there are none."""
+        parents = [node.template for node in tree.find_all(nodes.Extends)]
+        if len(parents) != 1 or not isinstance(parents[0], nodes.Const) or parents[0].value in seen:
+            return None
+        parent = self._tree(parents[0].value)
+        if parent is None:
+            return None
+        own = {block.name for block in parent[1].find_all(nodes.Block)}
+        if parent[1].find(nodes.Extends) is None:
+            return own
+        above = self._blocks_above(parent[1], seen | {parents[0].value})
+        return None if above is None else own | above
 
     def render(self, name: str, context: Context) -> dict[str, Any]:
-        """The manifest that template `name` makes of `context`.
+        """The manifest that template `name` makes of `context`; raises like `rendering`."""
+        return self.rendering(name, context).manifest
+
+    def rendering(self, name: str, context: Context) -> Rendering:
+        """The manifest that template `name` makes of `context`, and where its parts were written.
 
         Raises:
             TemplateError: the template is missing, wrong, or does not render to one YAML mapping.
@@ -195,91 +285,16 @@ class JobTemplates:
         try:
             template = self._environment.get_template(name)
             values = {field.name: getattr(context, field.name) for field in fields(context)}
-            text, origins = _traced(template.root_render_func(template.new_context(values)))
+            pieces = traced(template.root_render_func(template.new_context(values)))
         except Exception as error:  # templates are programs: anything may come out of them
-            _explain(name, error)
+            explain(name, error, self._sources)
         finally:
             _rendering.reset(token)
-        return _manifest(name, placeholders, text, origins)
-
-
-@dataclass(frozen=True, slots=True)
-class _Origin:
-    """What made a line of rendered text: a place in a compiled template, and lines counted from there."""
-
-    template: jinja2.Template
-    position: int
-    offset: int
-
-    def __str__(self) -> str:
-        return _place(self.template.filename or "", self.template.get_corresponding_lineno(self.position) + self.offset)
-
-
-def _traced(pieces: Iterator[str]) -> tuple[str, list[_Origin]]:
-    """The rendered text, and the origin of each of its lines."""
-    parts: list[str] = []
-    origins: list[_Origin] = []
-    at_start = True
-    for piece in pieces:
-        generator: Any = pieces
-        while isinstance(generator.gi_yieldfrom, GeneratorType):  # into the blocks and parents
-            generator = generator.gi_yieldfrom
-        frame = generator.gi_frame
-        for offset, part in enumerate(piece.splitlines(keepends=True)):
-            if at_start:
-                origins.append(_Origin(frame.f_globals["__jinja_template__"], frame.f_lineno, offset))
-            at_start = part.endswith("\n")
-        parts.append(piece)
-    return "".join(parts), origins
-
-
-def _manifest(name: str, placeholders: Placeholders, text: str, origins: list[_Origin]) -> dict[str, Any]:
-    try:
-        tree = placeholders.tree(text)
-    except ManifestError as error:
-        line = min(error.line, len(origins))  # where the text ends too early, the parser points behind its end
-        if not line:
-            raise TemplateError(f"{name}: the template {error}.") from None
-        shown = placeholders.legible(text.splitlines()[line - 1].strip())
-        raise TemplateError(f"{origins[line - 1]}: the template {error}, at: {shown}") from None
-    if not isinstance(tree, dict):
-        raise TemplateError(f"{name}: the template renders to no mapping; it must be one batch/v1 Job.")
-    return tree
-
-
-def _explain(name: str, error: Exception) -> NoReturn:
-    """Raise the TemplateError for what went wrong while a template was loaded or run."""
-    if isinstance(error, jinja2.TemplatesNotFound | jinja2.TemplateNotFound):
-        where = _place(*_last_line(error.__traceback__)) if error.name != name else name
-        message = f"{where}: no template is called {error.name!r}; shipped ones are reached as 'shipped/<file>'."
-    elif isinstance(error, jinja2.TemplateSyntaxError):
-        message = f"{_place(error.filename or error.name or name, error.lineno)}: {error.message}."
-    else:
-        file, line = _last_line(error.__traceback__)
-        message = f"{_place(file or name, line)}: {_reason(error)}."
-    raise TemplateError(message) from error
-
-
-def _reason(error: Exception) -> str:
-    if isinstance(error, ManifestError):
-        return f"the template {error}"
-    if isinstance(error, jinja2.UndefinedError):
-        return f"{error}; use a name of the documented context"
-    if isinstance(error, RecursionError):
-        return "the template extends or includes itself; an override extends 'shipped/<file>'"
-    return f"{type(error).__name__}: {error}; correct this expression"
-
-
-def _last_line(traceback: TracebackType | None) -> tuple[str, int]:
-    """Template file and line of the innermost frame that is a template."""
-    found = "", 0
-    while traceback is not None:
-        template = traceback.tb_frame.f_globals.get("__jinja_template__")
-        if isinstance(template, jinja2.Template):
-            found = template.filename or "", template.get_corresponding_lineno(traceback.tb_lineno)
-        traceback = traceback.tb_next
-    return found
-
-
-def _place(file: str, line: int) -> str:
-    return f"{file}, line {line}" if line else file
+        rendered = Rendered(*pieces, placeholders, self._sources)
+        try:
+            tree = placeholders.tree(rendered.text)
+        except ManifestError as error:
+            explain_text(name, error, rendered)
+        if not isinstance(tree, dict):
+            raise TemplateError(f"{name}: the template renders to no mapping; it must be one batch/v1 Job.")
+        return Rendering(tree, rendered)

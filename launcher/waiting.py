@@ -74,6 +74,10 @@ def waiting(job: Tree, pod: Tree | None, trouble: Trouble | None) -> Waiting | N
     scheduled = conditions.get("PodScheduled", {})
     if scheduled.get("status") == "False":
         return _unscheduled(scheduled.get("reason") or "", scheduled.get("message") or "")
+    for container in status.get("initContainerStatuses") or ():
+        before = (container.get("state") or {}).get("waiting") or {}
+        if before.get("reason") in _IMAGE | _START | {"CrashLoopBackOff"}:
+            return _site_s_own(container["name"], before["reason"], before.get("message") or "")
     for container in status.get("containerStatuses") or ():
         if container["name"] == CONTAINER and (held := (container.get("state") or {}).get("waiting")):
             return _held(held.get("reason") or "", held.get("message") or "", mine, conditions)
@@ -169,6 +173,15 @@ def _held(reason: str, message: str, trouble: Trouble | None, conditions: dict[s
         Patience.ENDLESS,
         RunStatus.START_FAILED,
         "The algorithm's container is being made; its image may still be on its way.",
+    )
+
+
+def _site_s_own(name: str, reason: str, message: str) -> Waiting:
+    """A container that the site has started before or beside the algorithm, which waits for it."""
+    words = _full(" ".join(message.split()) or reason)
+    sentence = f"The container {name}, which this site runs beside algorithms, does not start: {words}"
+    return Waiting(
+        Patience.SHORT, RunStatus.START_FAILED, f"{sentence} The site has to correct it.", f"{name} {reason}: {message}"
     )
 
 

@@ -18,6 +18,7 @@ TAKEN = (
     "policies",
     "docker_registries",
     "algorithm_env",
+    "algorithm_device_requests",
     "share_config",
     "run_context_file",
     "prometheus",
@@ -28,10 +29,6 @@ TAKEN = (
 
 REFUSED = {
     "task_dir": "the runs' files are on a volume; set `taskVolume`",
-    "algorithm_device_requests": (
-        "it gives every algorithm all GPUs of the machine; grant a device by `jobs.resources.limits` "
-        "(for example `nvidia.com/gpu: 1`)"
-    ),
     "vpn_subnet": (
         "a VPN client needs rights over the machine's network that Pod Security `restricted` does not give; algorithms "
         "that talk to each other can't run here"

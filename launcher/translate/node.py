@@ -8,6 +8,8 @@ from typing import Any
 from launcher.config import API_PATH, SERVER
 from launcher.translate.credentials import api_key, encryption, registries
 from launcher.translate.databases import databases
+from launcher.translate.devices import KEY as DEVICES
+from launcher.translate.devices import device_requests
 from launcher.translate.findings import Finding, Place, Site, Work, shown, text_of
 from launcher.translate.keys import EMPTY, KNOWN, LOGGING_REASON, LOGGING_REFUSED, REFUSED, unknown
 from launcher.translate.policies import policies
@@ -64,6 +66,7 @@ def _node(source: Mapping[Any, Any], work: Work) -> tuple[dict[str, Any], dict[s
     ports = {tunnel["hostname"]: tunnel["tunnel"]["bind"]["port"] for tunnel in made_tunnels}
     made_databases = databases(source.get("databases"), ports, names, work)
     _unused(made_tunnels, made_databases, work)
+    devices, jobs = device_requests(source.get(DEVICES), work)
     sections = {
         "databases": made_databases,
         "whitelist": whitelist(source.get("whitelist"), work),
@@ -71,6 +74,7 @@ def _node(source: Mapping[Any, Any], work: Work) -> tuple[dict[str, Any], dict[s
         "policies": policies(source.get("policies"), work),
         "docker_registries": registries(source.get("docker_registries"), work),
         "algorithm_env": algorithm_env(source.get("algorithm_env"), work),
+        DEVICES: devices,
     }
     node = (
         key
@@ -82,7 +86,7 @@ def _node(source: Mapping[Any, Any], work: Work) -> tuple[dict[str, Any], dict[s
     )
     if EXTRA in source and not source[EXTRA]:
         work.left_out(EXTRA, EMPTY)
-    return node, beside | node_extra_env(source.get(EXTRA), url, work)
+    return node, beside | node_extra_env(source.get(EXTRA), url, work) | jobs
 
 
 def _server_url(given: object, work: Work) -> str:

@@ -29,9 +29,11 @@ CLEAN = {"HELM_CACHE_HOME", "HELM_CONFIG_HOME", "HELM_DATA_HOME", "HELM_PLUGINS"
 Object = dict[str, Any]
 
 
-def run_helm(name: str, *arguments: str, values: str | None = None) -> subprocess.CompletedProcess[str]:
+def run_helm(
+    name: str, *arguments: str, values: str | None = None, kubeconfig: str = os.devnull
+) -> subprocess.CompletedProcess[str]:
     """Run `helm3` or `helm` (4); `values` are handed over on its standard input, for `-f -`."""
-    environment = {key: value for key, value in os.environ.items() if key not in CLEAN} | {"KUBECONFIG": os.devnull}
+    environment = {key: value for key, value in os.environ.items() if key not in CLEAN} | {"KUBECONFIG": kubeconfig}
     command = [str(bin_dir() / name), *arguments]
     return subprocess.run(command, input=values, capture_output=True, text=True, env=environment, check=False)
 

@@ -1,10 +1,11 @@
 """The admission policy for Jobs knows by name what the launcher gives them."""
 
+import json
 from typing import Any
 
 from launcher.audit import ANNOTATION
 from launcher.cluster import CHECK_LABEL
-from launcher.launch import CHECK, NOBODY, ownership, run_labels
+from launcher.jobmarks import CHECK, NOBODY, PROFILE, ownership, run_labels
 from tests.chart.rendering import MINIMAL, NAMESPACE, merged, named, render
 from tests.unit.example_context import context
 
@@ -29,7 +30,7 @@ def test_the_labels_of_a_run_and_of_a_check() -> None:
 
 
 def test_the_annotations_of_a_run() -> None:
-    mine = f"k in {listed([*ownership(NOBODY, CHECK), ANNOTATION])} ||"
+    mine = f"k in {listed([*ownership(NOBODY, CHECK), PROFILE, ANNOTATION])} ||"
     assert mine in expression("a job's annotations")
     assert mine in expression("the pod's annotations")
 
@@ -41,3 +42,40 @@ def test_the_variables_that_announce_the_api_server() -> None:
 def test_pairs_of_the_values_are_texts_of_cel_whatever_they_hold() -> None:
     variables = {each["name"]: each["expression"] for each in policy(podLabels={"team": "it's"})["variables"]}
     assert variables["givenLabels"] == '{"team":"it\'s"}'
+
+
+PROFILES = {
+    "gpu": {
+        "gpu": {"resource": "nvidia.com/gpu", "count": 2},
+        "runtimeClassName": "nvidia",
+        "priorityClassName": "scarce",
+        "tmpSizeLimit": "8Gi",
+    },
+    "other": {"gpu": {"resource": "nvidia.com/gpu"}, "runtimeClassName": "gvisor", "priorityClassName": ""},
+}
+
+
+def test_what_any_profile_says_is_let_through_and_nothing_else() -> None:
+    spec = policy(
+        profiles=PROFILES, priorityClassName="low", resources={"limits": {"memory": "2Gi", "example.org/fpga": 3}}
+    )
+    variables = {each["name"]: each["expression"] for each in spec["variables"]}
+    assert json.loads(variables["granted"]) == {"example.org/fpga": ["3"], "nvidia.com/gpu": ["2", "1"]}
+    told = {each["message"]: each["expression"] for each in spec["validations"]}
+    [runtime] = [text for message, text in told.items() if "RuntimeClass" in message]
+    assert runtime.endswith("variables.pod.runtimeClassName in ['nvidia', 'gvisor']")
+    [priority] = [text for message, text in told.items() if "PriorityClass" in message]
+    assert priority.endswith("variables.pod.priorityClassName in ['low', 'scarce'])")
+    [scratch] = [text for message, text in told.items() if "scratch space" in message]
+    assert "['1Gi', '8Gi'].exists(most, " in scratch
+
+
+def test_a_cap_on_disk_goes_before_the_sizes_of_tmp() -> None:
+    told = {each["message"]: each["expression"] for each in policy(caps={"ephemeralStorage": "20Gi"})["validations"]}
+    assert "['20Gi'].exists(most, " in told["mounts: volumes are claims or bounded scratch space"]
+
+
+def test_without_profiles_there_is_no_runtime_and_no_device() -> None:
+    variables = {each["name"]: each["expression"] for each in policy()["variables"]}
+    assert variables["granted"] == "{}"
+    assert expression("RuntimeClass").endswith("variables.pod.runtimeClassName in []")

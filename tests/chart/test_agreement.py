@@ -11,6 +11,7 @@ from aiohttp.test_utils import TestClient, TestServer
 from launcher.__main__ import app
 from launcher.config import Caps, Jobs, NodeSection
 from launcher.connection import Connection
+from launcher.profileconfig import Gpu, ProfileRule, ProfileSettings
 from launcher.rules import WAIVABLE
 from launcher.status import PORT as LAUNCHER_STATUS_PORT
 from launcher.status import Status
@@ -81,10 +82,17 @@ def test_the_launcher_gets_the_variables_it_reads():
 
 
 def test_the_launcher_knows_every_setting_and_no_other():
-    assert set(VALUES["jobs"]) - {"templates"} == set(Jobs.model_fields)
+    assert set(VALUES["jobs"]) - {"templates", "lookUpClasses"} == set(Jobs.model_fields)
     assert set(VALUES["node"]) - {"api_key", "whitelist", "ssh-tunnels", "docker_registries"} == set(
         NodeSection.model_fields
     )
+
+
+def test_the_schema_knows_every_key_of_a_profile_and_of_a_rule():
+    definitions = json.loads((CHART / "values.schema.json").read_text())["definitions"]
+    assert set(definitions["profile"]["properties"]) == set(ProfileSettings.model_fields)
+    assert set(definitions["profile"]["properties"]["gpu"]["properties"]) == set(Gpu.model_fields)
+    assert set(definitions["profileRule"]["properties"]) == set(ProfileRule.model_fields)
 
 
 def test_the_schema_knows_the_rules_that_can_be_waived():

@@ -172,7 +172,7 @@ CASES: list[tuple[str, object, str]] = [
     (f"{POD}.priorityClassName", "system-cluster-critical", "priorityClassName: .*a PriorityClass of your own"),
     (f"{POD}.priorityClassName", "high", 'priorityClassName: "high" .*jobs.priorityClassName .*or set it there'),
     (f"{POD}.priorityClassName", 1, "priorityClassName: 1 is not allowed"),
-    (f"{POD}.runtimeClassName", "gvisor", 'runtimeClassName: "gvisor" .*jobs.runtimeClasses .*or add it there'),
+    (f"{POD}.runtimeClassName", "gvisor", 'runtimeClassName: "gvisor" .*jobs.profiles .*or set it there'),
     (f"{BOX}.terminationMessagePath", "/etc/hosts", 'terminationMessagePath: "/etc/hosts" .*"/dev/termination-log"'),
     # 4: isolation
     ("spec.template.metadata.labels.<v6-node.vantage6.ai/role>", GONE, 'role"] is missing; set it to "algorithm"'),
@@ -259,7 +259,7 @@ CASES: list[tuple[str, object, str]] = [
     (f"{BOX}.resources.limits", GONE, "limits is missing; set it, or jobs.resources in the chart's values"),
     (f"{BOX}.resources.limits", {}, "limits.memory is missing; set it, or jobs.resources.limits in the chart's"),
     (f"{BOX}.resources.requests", {"memory": "1Gi"}, "requests.cpu is missing"),
-    (f"{BOX}.resources.limits.<nvidia.com/gpu>", 1, r'limits\["nvidia.com/gpu"\]: 1 .*granted by jobs.resources'),
+    (f"{BOX}.resources.limits.<nvidia.com/gpu>", 1, r'limits\["nvidia.com/gpu"\]: 1 .*jobs.profiles there, grants'),
     (f"{BOX}.resources.requests.cpu", "much", 'requests.cpu: "much" is not allowed .*must be a quantity'),
     (f"{BOX}.resources.limits.memory", True, "limits.memory: true is not allowed .*must be a quantity"),
     (f"{BOX}.resources.limits.memory", float("nan"), "limits.memory: NaN is not allowed .*must be a quantity"),
@@ -277,7 +277,7 @@ CASES: list[tuple[str, object, str]] = [
         (f"{BOX}.resources.{section}.<ephemeral-storage>", "0", 'ephemeral-storage"]: "0" .*no bound at all')
         for section in ("limits", "requests")
     ),
-    (f"{BOX}.resources.claims", [{"name": "a"}], "resources.claims is not allowed .*granted by"),
+    (f"{BOX}.resources.claims", [{"name": "a"}], "resources.claims is not allowed .*grants"),
     (f"{POD}.resourceClaims", [{"name": "a"}], "resourceClaims is not allowed .*granted by"),
     # 8: the image
     (f"{BOX}.image", "evil:1", 'image: "evil:1" is not allowed .*; set it to "ghcr.io/example/average:1"'),
@@ -414,7 +414,7 @@ COMPANION_CASES: list[tuple[dict[str, Any], str]] = [
     ({"securityContext": {}}, "allowPrivilegeEscalation is missing"),
     ({"securityContext": {**COMPANION["securityContext"], "runAsUser": 0}}, "never as root"),
     ({"resources": {"requests": {"cpu": 1, "memory": 1}}}, "limits is missing"),
-    ({"resources": {**COMPANION["resources"], "limits": {"memory": 1, "nvidia.com/gpu": 1}}}, "granted by"),
+    ({"resources": {**COMPANION["resources"], "limits": {"memory": 1, "nvidia.com/gpu": 1}}}, "there, grants"),
     ({"name": ""}, 'name: "" is not allowed'),
     ({"imagePullPolicy": ""}, "imagePullPolicy: "),
     ({"livenessProbe": {}}, "livenessProbe is not allowed"),

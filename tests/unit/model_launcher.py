@@ -12,8 +12,8 @@ from launcher.approval import Approved, NotApproved
 from launcher.backoff import backoff
 from launcher.cluster import Cluster
 from launcher.config import Jobs
+from launcher.jobmarks import ownership
 from launcher.kubeapi import Tree
-from launcher.launch import ownership
 from launcher.reconciler import Reconciler
 from launcher.runs import Outcome, Run, RunStatus
 from launcher.session import InputUnreadable, ServerRefusal, ServerUnavailable

@@ -6,8 +6,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from launcher.jobmarks import ownership
 from launcher.kubeapi import Tree
-from launcher.launch import ownership
 from launcher.runs import Outcome, Run, RunStatus
 from launcher.taskfiles import TaskFiles
 from tests.unit.model_kubernetes import Kubernetes

@@ -93,6 +93,7 @@ files = _some(
         _or_anything(st.sampled_from([f"http://u:{SECRET}@proxy.example:3128/", "proxy.example:3128", "https://localhost"])),
         max_size=3,
     ),
+    algorithm_device_requests=_some(gpu=_or_anything(st.booleans())),
     share_config=st.booleans(),
     share_algorithm_logs=st.booleans(),
     run_context_file=st.booleans(),

@@ -63,6 +63,7 @@ LINE = {
     "organization": 3,
     "databases": ["default"],
     "policy": "allowed_users",
+    "profile": "gpu",
     "digest": "sha256:1",
     "status": "completed",
     "reason": "",
@@ -73,13 +74,13 @@ LINE = {
 
 
 def test_the_line():
-    line = json.loads(written(audit.of_run(TASK, "allowed_users")))
+    line = json.loads(written(audit.of_run(TASK, "allowed_users", "gpu")))
     assert line.pop("time")
     assert line == LINE
 
 
 def test_the_job_of_an_earlier_launcher_says_as_much():
-    job = {"metadata": {"annotations": audit.annotation(TASK, "allowed_users")}}
+    job = {"metadata": {"annotations": audit.annotation(TASK, "allowed_users", "gpu")}}
     line = json.loads(written(audit.of_job(job)))
     assert {**line, "time": None} == {**LINE, "time": None}
 
@@ -110,7 +111,7 @@ def test_no_secret_or_data_gets_into_it(secret):
         "spec": {"containers": [{"name": "algorithm", "env": env}]},
         "status": {**POD["status"], "message": secret},
     }
-    kept = json.loads(audit.annotation(run, "none")[audit.ANNOTATION])
+    kept = json.loads(audit.annotation(run, "none", "gpu")[audit.ANNOTATION])
     job = {
         "metadata": {"annotations": {"a": secret, audit.ANNOTATION: json.dumps({**kept, "token": secret})}},
         "spec": {"template": pod},

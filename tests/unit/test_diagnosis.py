@@ -138,3 +138,28 @@ def test_a_disruption_that_is_announced_is_no_end_yet():
     pod = a_pod({"running": {}})
     pod["status"]["conditions"] = [{"type": "DisruptionTarget", "status": "True", "reason": "EvictionByEvictionAPI"}]
     assert outcome(a_job(), pod) is None
+
+
+def before(*states, phase="Failed"):
+    """A pod whose algorithm never ran, with the site's own containers before it."""
+    pod = a_pod({"waiting": {"reason": "PodInitializing"}})
+    mine = [{"name": f"first-{index}", "state": state} for index, state in enumerate(states)]
+    return {**pod, "status": {**pod["status"], "phase": phase, "initContainerStatuses": mine}}
+
+
+def test_a_container_of_the_site_s_own_that_fails_is_named():
+    pod = before({"terminated": {"exitCode": 0}}, {"terminated": {"exitCode": 127, "reason": "Error"}})
+    ended = outcome(a_job(), pod)
+    assert ended.status is RunStatus.START_FAILED
+    assert ended.sentence == (
+        "The container first-1, which this site runs before algorithms, failed with exit code 127, which by convention "
+        "means that its command was not found, so the algorithm was not started; the site has to correct it."
+    )
+    assert ended.detail == "first-1 Error: "
+
+
+def test_one_that_ended_well_or_still_runs_says_nothing():
+    for pod in (before({"terminated": {"exitCode": 0}}), before({"running": {}}), before({}), before()):
+        assert outcome(a_job(), pod) is None
+    restarted = before({"terminated": {"exitCode": 1}}, phase="Pending")
+    assert outcome(a_job(), restarted) is None, "one beside the algorithm is started again"

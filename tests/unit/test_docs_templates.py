@@ -1,39 +1,134 @@
-"""The example on the page about job templates renders, keeps every rule, and does what the page says."""
+"""What the pages about job templates show renders, keeps every rule, and does what they say."""
 
+import copy
+import dataclasses
 import re
 import textwrap
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import kubernetes_validate
+import pytest
 import yaml
 
+from ci import templatereference
+from launcher.config import NodeConfig
 from launcher.invariants import violations
+from launcher.jobcontext import Context, HostAlias, Profile
+from launcher.jobmarks import NOBODY
+from launcher.manifests import Manifests
+from launcher.profiles import choose, facts
+from launcher.runs import RequestedDatabase
+from launcher.taskfiles import TaskFiles
 from launcher.templates import JobTemplates
 from tests.unit.broken_rules import nothing_selects
-from tests.unit.example_context import SHIPPED, context
+from tests.unit.doc_overrides import INIT, PAGE, POOL, PROFILES, SIDECAR, values_below
+from tests.unit.example_context import SHIPPED
+from tests.unit.test_algorithmenv import TREE
+from tests.unit.test_profiles import TRAIN
 
-ROOT = Path(__file__).parents[2]
-PAGE = (ROOT / "docs" / "templates.md").read_text()
-
-
-def test_the_example_is_a_job_that_keeps_every_rule(tmp_path: Path) -> None:
-    (example,) = re.findall(r"\n\n((?:    .*\n|\n)+?)\n(?! )", PAGE)
-    templates = yaml.safe_load(textwrap.dedent(example))["jobs"]["templates"]
-    for name, text in templates.items():
-        (tmp_path / name).write_text(text)
-    mine = JobTemplates(SHIPPED, tmp_path)
-    mine.refuse_unused(["job.yaml.j2"])
-    manifest = mine.render("job.yaml.j2", context())
-    assert violations(manifest, context(), nothing_selects) == []
-    kubernetes_validate.validate(manifest, "1.36", strict=True)
-    pod = manifest["spec"]["template"]["spec"]
-    terms = pod["affinity"]["nodeAffinity"]["requiredDuringSchedulingIgnoredDuringExecution"]["nodeSelectorTerms"]
-    assert terms == [{"matchExpressions": [{"key": "example.org/web", "operator": "DoesNotExist"}]}]
-    assert {"name": "OMP_NUM_THREADS", "value": "2"} in pod["containers"][0]["env"]
+RESOURCES = {"requests": {"cpu": "100m", "memory": "128Mi"}, "limits": {"memory": "2Gi"}}
 
 
-def test_the_blocks_that_the_page_names_are_there() -> None:
-    (named,) = re.findall(r"\*\*Blocks\*\* are (.*?) and those", PAGE, re.DOTALL)
-    shipped = (SHIPPED / "job.yaml.j2").read_text()
-    for block in re.findall(r"`(\w+)`", named):
-        assert f"{{% block {block} %}}" in shipped
+def site(jobs: dict[str, Any], folder: Path) -> tuple[NodeConfig, Manifests]:
+    """A node with these values; its launcher would start."""
+    settings = copy.deepcopy(jobs)
+    for name, text in settings.pop("templates", {}).items():
+        (folder / name).write_text(text)
+    genomes = {"label": "genomes", "type": "folder", "uri": "g"}
+    node = {**TREE["node"], "databases": [*TREE["node"]["databases"], genomes]}
+    places = [*TREE["kubernetes"]["databases"], {"label": "genomes", "claim": "g"}]
+    kubernetes = {**TREE["kubernetes"], "databases": places, "jobs": {"resources": RESOURCES, **settings}}
+    config = NodeConfig.model_validate({"node": node, "kubernetes": kubernetes})
+    files = TaskFiles(folder, NOBODY)
+    templates = JobTemplates(SHIPPED, folder)
+    made = Manifests(config, templates, files, NOBODY, owner_uid="uid", selecting=nothing_selects)
+    made.rehearse()
+    return config, made
+
+
+def job(jobs: dict[str, Any], folder: Path, run: Any = TRAIN) -> tuple[str, dict[str, Any]]:
+    """The profile of a run, and its pod, which keeps every rule."""
+    config, made = site(jobs, folder)
+    choice = choose(config.kubernetes.jobs, facts(config, run, run.image))
+    context = made.context(run, (HostAlias("10.96.0.20", ("proxyserver",)),), choice.profile)
+    manifest = made.rendering(context).manifest
+    assert violations(manifest, context, nothing_selects) == []
+    for version in ("1.30", "1.36"):
+        kubernetes_validate.validate(manifest, version, strict=True)
+    return choice.profile, manifest["spec"]["template"]["spec"]
+
+
+def test_the_sidecar_sees_its_one_folder_and_ends_with_the_algorithm(tmp_path: Path) -> None:
+    _, pod = job(values_below(SIDECAR)["jobs"], tmp_path)
+    [sidecar], [algorithm] = pod["initContainers"], pod["containers"]
+    assert sidecar["restartPolicy"] == "Always"
+    assert sidecar["volumeMounts"] == [{"name": "log", "mountPath": "/log"}]
+    assert {"name": "log", "mountPath": "/log"} in algorithm["volumeMounts"]
+    assert {"name": "LOG_FILE", "value": "/log/algorithm.log"} in algorithm["env"]
+
+
+def test_the_pool_is_for_those_whom_the_rule_names(tmp_path: Path) -> None:
+    jobs = values_below(POOL)["jobs"]
+    profile, pod = job(jobs, tmp_path, replace(TRAIN, task_name="large matrix"))
+    assert profile == "large"
+    assert pod["nodeSelector"] == {"example.org/pool": "large"}
+    assert [taint["key"] for taint in pod["tolerations"]] == ["example.org/pool"]
+    profile, pod = job(jobs, tmp_path)
+    assert (profile, pod["nodeSelector"], pod["tolerations"]) == ("", {}, [])
+
+
+def test_the_init_container_comes_first_and_the_algorithm_can_t_write_there(tmp_path: Path) -> None:
+    _, pod = job(values_below(INIT)["jobs"], tmp_path)
+    [first], [algorithm] = pod["initContainers"], pod["containers"]
+    assert "restartPolicy" not in first
+    mount = {"name": "reference", "mountPath": "/mnt/reference", "readOnly": True}
+    assert mount in algorithm["volumeMounts"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "profile"),
+    [
+        ({"image": "registry.example.org/ours/a:1", "init_user_id": 4}, "plain"),
+        ({"image": "registry.example.org/train/a:1", "init_user_id": 4}, "gpu"),
+        ({"image": "registry.example.org/train/a:1", "init_user_id": 5}, "sandbox"),
+        ({"databases": (RequestedDatabase("genomes"),)}, "big-memory"),
+        ({"databases": ()}, "sandbox"),
+    ],
+)
+def test_the_page_s_profiles_are_chosen_as_it_says(changes: dict[str, Any], profile: str, tmp_path: Path) -> None:
+    run = replace(TRAIN, **changes)
+    found, pod = job(values_below(PROFILES)["jobs"], tmp_path, run)
+    assert found == profile
+    assert pod.get("runtimeClassName", "") == {"gpu": "nvidia", "sandbox": "gvisor"}.get(profile, "")
+
+
+def test_the_heads_of_the_shipped_variants_show_values_that_work(tmp_path: Path) -> None:
+    for name in ("gpu", "sandbox", "big-memory"):
+        text = (SHIPPED / f"{name}.yaml.j2").read_text()
+        head = re.match(r"\{#.*?#\}", text, re.DOTALL)
+        assert head and "What may be changed here: " in head[0]
+        assert len(text.splitlines()) < 50, "short"
+        found = re.search(r"\n\n((?: {6}.*\n)+)", head[0])
+        assert found
+        site(yaml.safe_load(textwrap.dedent(found[1]))["jobs"], tmp_path)
+
+
+def test_the_page_of_variables_is_current() -> None:
+    """Written by `python -m ci.templatereference`."""
+    assert templatereference.PAGE.read_text() == templatereference.page()
+
+
+def test_the_page_of_variables_has_every_field_of_the_context() -> None:
+    page = templatereference.PAGE.read_text()
+    for field in dataclasses.fields(Context):
+        assert f"### `{field.name}`" in page
+    for field in dataclasses.fields(Profile):
+        assert f"| `profile.{field.name}` | " in page
+    assert "| `isolation.blank_env` | " in page
+
+
+def test_links_of_the_page_lead_somewhere() -> None:
+    for target in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", PAGE.read_text()):
+        assert (PAGE.parent / target).exists(), target

@@ -57,10 +57,12 @@ def test_what_a_template_may_change_is_let_through(path: str, value: object) -> 
     assert violations(changed(path, value), context(), nothing_selects) == []
 
 
-def test_a_granted_device_is_granted_in_that_number() -> None:
+def test_a_granted_device_is_granted_up_to_that_number() -> None:
     resources = {"requests": {"cpu": 1, "memory": "1Gi"}, "limits": {"memory": "1Gi", "nvidia.com/gpu": 1}}
     facts = context(profile=profile(resources=resources))
     assert violations(rendered(facts), facts, nothing_selects) == []
+    two = context(profile=profile(resources={**resources, "limits": {"memory": "1Gi", "nvidia.com/gpu": 2}}))
+    assert violations(rendered(facts), two, nothing_selects) == []
     more = changed(f"{BOX}.resources.limits", {"memory": "1Gi", "nvidia.com/gpu": 8}, facts)
     assert 'limits["nvidia.com/gpu"]: 8 is not allowed' in refusal(more, facts)
 

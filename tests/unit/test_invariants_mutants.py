@@ -92,8 +92,15 @@ def _sites() -> Iterator[tuple[Any, Context]]:
     yield rendered(short), short
     for deadline in (2592001, "soon"):
         yield changed(f"{POD}.activeDeadlineSeconds", deadline), short
-    sandboxed = context(profile=profile(priority_class_name="low", runtime_classes=("gvisor", "kata")))
+    yield changed(f"{BOX}.resources.requests.<nvidia.com/gpu>", 1, device), device
+    yield changed(f"{BOX}.resources.limits.<nvidia.com/gpu>", 0, device), device
+    asked = {"requests": {"cpu": 1, "memory": 1, "nvidia.com/gpu": 2}, "limits": {"memory": 1}}
+    by_request = context(profile=profile(resources=asked))
+    yield rendered(by_request), by_request
+    sandboxed = context(profile=profile(priority_class_name="low", runtime_class_name="gvisor"))
+    yield rendered(sandboxed), sandboxed
     yield changed(f"{POD}.runtimeClassName", "kata", sandboxed), sandboxed
+    yield changed(f"{POD}.runtimeClassName", GONE, sandboxed), sandboxed
     given = context(profile=profile(pod_labels={"team": "a"}, pod_annotations={"karpenter.sh/do-not-disrupt": "false"}))
     yield rendered(given), given
     yield changed("spec.template.metadata.labels.team", "b", given), given

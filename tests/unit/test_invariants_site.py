@@ -79,11 +79,12 @@ def test_devices_of_the_algorithm_are_not_those_of_a_companion() -> None:
 
 
 def test_a_priority_and_a_runtime_are_those_of_the_values() -> None:
-    facts = context(profile=profile(priority_class_name="low", runtime_classes=("gvisor", "kata")))
+    facts = context(profile=profile(priority_class_name="low", runtime_class_name="gvisor"))
     assert sentences(rendered(facts), facts) == []
-    assert sentences(changed(f"{POD}.runtimeClassName", "kata", facts), facts) == []
     [sentence] = sentences(changed(f"{POD}.runtimeClassName", "runc", facts), facts)
-    assert sentence.endswith("; use gvisor or kata.")
+    assert sentence.endswith("; use gvisor.")
+    [sentence] = sentences(changed(f"{POD}.runtimeClassName", GONE, facts), facts)
+    assert "runtimeClassName is missing" in sentence, "a sandbox that a template forgets is none"
     [sentence] = sentences(changed(f"{POD}.priorityClassName", "high", facts), facts)
     assert sentence.endswith("; set it to low.")
 

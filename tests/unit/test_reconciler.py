@@ -11,8 +11,8 @@ import pytest
 
 from launcher.approval import Approved, NotApproved
 from launcher.config import Jobs
+from launcher.jobmarks import ownership
 from launcher.kubeapi import ClusterUnavailable
-from launcher.launch import ownership
 from launcher.reconciler import Reconciler
 from launcher.runs import RunStatus
 from launcher.session import ServerRefusal, ServerUnavailable

@@ -170,8 +170,8 @@ def test_a_fault_in_an_overridden_block_is_found_in_the_override(render: Any) ->
 
 
 def test_a_missing_template_is_named() -> None:
-    with pytest.raises(TemplateError, match=r"^gpu\.yaml\.j2: no template is called 'gpu\.yaml\.j2'"):
-        JobTemplates(SHIPPED, None).render("gpu.yaml.j2", context())
+    with pytest.raises(TemplateError, match=r"^root\.yaml\.j2: no template is called 'root\.yaml\.j2'"):
+        JobTemplates(SHIPPED, None).render("root.yaml.j2", context())
 
 
 @pytest.mark.parametrize("scalar", ["no", "on", "1:30", "2026-01-01", "<<", "=", "1_000", ".inf", "0x", "+"])
@@ -223,18 +223,18 @@ def test_databases_of_one_claim_share_its_volume() -> None:
 def test_a_template_that_nothing_uses_is_refused_by_name(tmp_path: Path) -> None:
     (tmp_path / "job.yml.j2").write_text("{% extends 'shipped/job.yaml.j2' %}")
     with pytest.raises(TemplateError, match=r"nothing uses 'job\.yml\.j2'; a run's Job is made by job\.yaml\.j2"):
-        JobTemplates(SHIPPED, tmp_path).refuse_unused(["job.yaml.j2"])
+        JobTemplates(SHIPPED, tmp_path).refuse_ignored(["job.yaml.j2"])
 
 
 @pytest.mark.parametrize("how", ["{% include 'more.j2' %}", "{% import 'more.j2' as more %}", "{% include pick %}"])
 def test_a_template_that_is_reached_or_may_be_is_none_of_them(tmp_path: Path, how: str) -> None:
     (tmp_path / "job.yaml.j2").write_text("{% extends 'shipped/job.yaml.j2' %}{% block env %}" + how + "{% endblock %}")
     (tmp_path / "more.j2").write_text("{% import 'gone.j2' as gone %}")
-    JobTemplates(SHIPPED, tmp_path).refuse_unused(["job.yaml.j2"])
-    JobTemplates(SHIPPED, None).refuse_unused(["job.yaml.j2"])
+    JobTemplates(SHIPPED, tmp_path).refuse_ignored(["job.yaml.j2"])
+    JobTemplates(SHIPPED, None).refuse_ignored(["job.yaml.j2"])
 
 
 def test_a_syntax_error_is_found_on_the_way(tmp_path: Path) -> None:
     (tmp_path / "job.yaml.j2").write_text("{% extends 'shipped/job.yaml.j2' %}\n{% block %}")
     with pytest.raises(TemplateError, match=r"job\.yaml\.j2, line 2"):
-        JobTemplates(SHIPPED, tmp_path).refuse_unused(["job.yaml.j2"])
+        JobTemplates(SHIPPED, tmp_path).refuse_ignored(["job.yaml.j2"])

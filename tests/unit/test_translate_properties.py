@@ -66,7 +66,7 @@ def _lost(path: str, value: Any, home: Any, said: set[str]) -> Iterator[str]:
         yield path
 
 
-@settings(max_examples=300, suppress_health_check=[HealthCheck.too_slow])
+@settings(deadline=None, max_examples=300, suppress_health_check=[HealthCheck.too_slow])
 @given(files, sites)
 def test_nothing_is_lost_and_the_schema_takes_it(source: Any, site: Site):
     made = translate(source, site)
@@ -74,6 +74,7 @@ def test_nothing_is_lost_and_the_schema_takes_it(source: Any, site: Site):
     SCHEMA.validate(merged(DEFAULTS, made.values))
 
 
+@settings(deadline=None)  # how long it takes says more about the machine
 @given(st.dictionaries(names, anything), sites)
 def test_anything_is_translated(source: Any, site: Site):
     made = translate(source, site)
@@ -81,6 +82,7 @@ def test_anything_is_translated(source: Any, site: Site):
     SCHEMA.validate(merged(DEFAULTS, made.values))
 
 
+@settings(deadline=None)  # how long it takes says more about the machine
 @given(files, sites)
 def test_the_file_says_what_the_values_are_and_where_to_fill_in(source: Any, site: Site):
     made = translate(source, site)
@@ -91,6 +93,7 @@ def test_the_file_says_what_the_values_are_and_where_to_fill_in(source: Any, sit
         assert list(yaml.safe_load_all(secrets_text(made.secrets, "Head"))) == list(made.secrets.values())
 
 
+@settings(deadline=None)  # how long it takes says more about the machine
 @given(files, sites)
 def test_the_report_is_a_line_each_without_secrets(source: Any, site: Site):
     made = translate(source, site)
@@ -105,6 +108,7 @@ def test_the_report_is_a_line_each_without_secrets(source: Any, site: Site):
     assert not [line for line in comments if SECRET in line]
 
 
+@settings(deadline=None)  # how long it takes says more about the machine
 @given(files, sites)
 def test_where_nothing_is_to_be_filled_in_the_launcher_takes_it(source: Any, site: Site):
     made = translate(source, site)
@@ -118,6 +122,7 @@ def test_where_nothing_is_to_be_filled_in_the_launcher_takes_it(source: Any, sit
     NodeSection.model_validate(node)
 
 
+@settings(deadline=None)  # how long it takes says more about the machine
 @given(files, sites)
 def test_policies_never_let_more_run(source: Any, site: Site):
     """A list that was given stays a list, even if nothing of it could be used."""
@@ -135,6 +140,7 @@ def test_a_text_stays_a_text_for_every_reader(text: str):
     assert scalar(text).startswith('"')
 
 
+@settings(deadline=None)  # how long it takes says more about the machine
 @given(st.text())
 def test_every_text_is_read_as_it_was(text: str):
     assert yaml.safe_load(f"a: {scalar(text)}") == {"a": text}

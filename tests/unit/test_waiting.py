@@ -241,3 +241,21 @@ def test_the_table(seen, patience, status, words):
     assert words in why.sentence + why.detail
     assert why.sentence.endswith(".")
     assert "preemption:" not in why.sentence
+
+
+@pytest.mark.parametrize("reason", ["ImagePullBackOff", "CreateContainerConfigError", "CrashLoopBackOff"])
+def test_a_container_of_the_site_s_own_that_does_not_start_is_named(reason):
+    own = [
+        {"name": "first", "state": {"terminated": {"exitCode": 0}}},
+        {"name": "logs", "state": {"waiting": {"reason": reason, "message": "no\n such  thing"}}},
+    ]
+    pod = a_pod(state={"waiting": {"reason": "PodInitializing"}})
+    found = waiting(JOB, {**pod, "status": {**pod["status"], "initContainerStatuses": own}}, None)
+    assert found.sentence == (
+        "The container logs, which this site runs beside algorithms, does not start: no such thing. "
+        "The site has to correct it."
+    )
+    assert (found.patience, found.status) == (Patience.SHORT, RunStatus.START_FAILED)
+    own[1]["state"]["waiting"]["reason"] = "PodInitializing"
+    still = waiting(JOB, {**pod, "status": {**pod["status"], "initContainerStatuses": own}}, None)
+    assert still.patience is Patience.ENDLESS, "it is waited for like the algorithm's own"

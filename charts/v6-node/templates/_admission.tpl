@@ -54,7 +54,32 @@ spec:
 
 {{/* The annotations that say whose a Job is, and for the audit what it runs, as a JSON list. */}}
 {{- define "v6-node.runAnnotations" -}}
-["v6-node.vantage6.ai/server", "v6-node.vantage6.ai/node-id", "v6-node.vantage6.ai/assigned-at", "v6-node.vantage6.ai/audit"]
+["v6-node.vantage6.ai/server", "v6-node.vantage6.ai/node-id", "v6-node.vantage6.ai/assigned-at", "v6-node.vantage6.ai/profile", "v6-node.vantage6.ai/audit"]
+{{- end }}
+
+{{/* What any profile, or `jobs` for runs without one, says of a key, as a JSON list. Takes a dict: root, key. */}}
+{{- define "v6-node.saidOfJobs" -}}
+{{- $said := list (get .root.Values.jobs .key) -}}
+{{- range .root.Values.jobs.profiles }}{{ $said = append $said (get (. | default dict) $.key) }}{{ end -}}
+{{- without $said "" nil | uniq | toJson -}}
+{{- end }}
+
+{{/* The devices that `jobs.resources` or a profile grants, each with its numbers, as JSON. */}}
+{{- define "v6-node.grantedDevices" -}}
+{{- $granted := dict -}}
+{{- $grants := list (.Values.jobs.resources | default dict) -}}
+{{- range .Values.jobs.profiles -}}
+{{- with .resources }}{{ $grants = append $grants . }}{{ end -}}
+{{- with .gpu }}{{ $grants = append $grants (dict "limits" (dict .resource (.count | default 1))) }}{{ end -}}
+{{- end -}}
+{{- range $grants -}}
+{{- range $device, $amount := merge (dict) (.limits | default dict) (.requests | default dict) -}}
+{{- if not (has $device (list "cpu" "memory" "ephemeral-storage")) -}}
+{{- $_ := set $granted $device (append (get $granted $device | default list) (toString $amount) | uniq) -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- toJson $granted -}}
 {{- end }}
 
 {{/* The labels with our prefix that a pod may wear, as a JSON list. */}}

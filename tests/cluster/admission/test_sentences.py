@@ -74,10 +74,10 @@ def test_every_sentence_of_the_policy_is_said_of_some_manifest(judge: Judge, fac
     assert [each for each in sentences if not any(each in denial for denial in said)] == []
 
 
-def test_a_granted_device_is_the_algorithms_in_that_number(judge: Judge, facts: Context) -> None:
+def test_a_granted_device_is_the_algorithms_up_to_that_number(judge: Judge, facts: Context) -> None:
     device = "limits.<example.org/device>"
-    assert "in that number" in judge.denies(changed(f"{BOX}.resources.{device}", 2, facts))
-    assert "in that number" in judge.denies(changed(f"{BOX}.resources.limits.<example.org/other>", 1, facts))
+    assert "up to that number" in judge.denies(changed(f"{BOX}.resources.{device}", 2, facts))
+    assert "up to that number" in judge.denies(changed(f"{BOX}.resources.limits.<example.org/other>", 1, facts))
     both = changed(f"{POD}.containers.+", BOUNDED, facts)
     assert judge.says(both) == ""
     both["spec"]["template"]["spec"]["containers"][1]["resources"] = RESOURCES
