@@ -122,7 +122,7 @@ class Places:
             state: of its Job. One that was given a place keeps it until a Job was seen, or the place is given back.
             aside: whether it gives its place up while it waits.
         """
-        if state is JobState.NONE and run_id in self._given:
+        if state in {JobState.NONE, JobState.FOREIGN} and run_id in self._given:
             self._hold(run_id, kind, aside=False)
         elif state in {JobState.PENDING, JobState.RUNNING}:
             self._given.discard(run_id)

@@ -213,6 +213,8 @@ class Reconciler:
                 await self._ask_server(run_id, entry)
                 return True
             case Step.REMOVE_FILES:
+                if entry.sent and entry.run and await self._unseen_job(entry.run, entry):
+                    return True
                 await self._logs.stop(run_id)
                 keep_log = entry.keep_log or not self._share_logs
                 await asyncio.to_thread(self._files.remove, run_id, keep_log=keep_log)
@@ -237,8 +239,9 @@ class Reconciler:
         """The state of a run's Job, of which the places are told."""
         state = self._job_state(run_id, entry)
         self._places.seen(run_id, entry.kind, state, aside=entry.aside)
-        over = entry.server is ServerState.CLOSED or (entry.killed and not entry.sent)
-        if state is JobState.NONE and over:
+        # What was sent may become a Job in spite of everything that is known now.
+        over = entry.server is ServerState.CLOSED or entry.killed or state is JobState.FOREIGN
+        if over and not entry.sent and state in {JobState.NONE, JobState.FOREIGN}:
             self._places.give_back(run_id)
         return state
 
