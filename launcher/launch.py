@@ -179,7 +179,9 @@ class Launch:
         """Everything that the template of a run may use."""
         kubernetes = self._config.kubernetes
         return Context(
-            run=RunFacts(run.id, run.name, run_labels(run), ownership(self._identity, run)),
+            run=RunFacts(
+                run.id, run.name, run_labels(run), ownership(self._identity, run), kubernetes.jobs.kueue.queueName
+            ),
             task=TaskFacts(
                 id=run.task_id,
                 name=run.task_name,
