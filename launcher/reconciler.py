@@ -365,7 +365,8 @@ class Reconciler:
         entry.aside = verdict.yields
         self._take_note(run.id, entry)
         if verdict.look_again is not None:
-            self._queue.add_later(run.id, verdict.look_again)
+            # Rounding may have the timer fire a trifle early: no look at once then, again and again.
+            self._queue.add_later(run.id, max(verdict.look_again, 0.01))
         return False
 
     async def _tell(self, run: Run, entry: _Entry, why: Waiting | None) -> Verdict:
