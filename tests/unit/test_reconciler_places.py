@@ -81,6 +81,8 @@ async def test_nothing_of_a_run_in_line_is_fetched_and_the_oldest_is_next(tmp_pa
     await until(lambda: 3 in world.jobs)
     assert 4 not in world.jobs
     world.reconciler.killed([1])
+    await until(lambda: world.jobs[1]["metadata"].get("deletionTimestamp"))
+    world.reconciler.changed(1)
     await until(lambda: 4 in world.jobs)
     assert taken[0] == [1, 2, 3, 4]
     await world.reconciler.close(0)
@@ -209,6 +211,7 @@ async def test_a_suspended_job_waits_in_its_queue_by_name_and_can_be_killed(tmp_
     await until(lambda: world.shown)
     assert "held back by the queue algorithms of this cluster until there is room" in world.shown[0][1]
     world.reconciler.killed([1])
+    await until(lambda: world.jobs[1]["metadata"].get("deletionTimestamp"))
     await live(world)
     assert [status for _, status, *_ in world.deliveries] == [RunStatus.KILLED]
     assert world.executions == []
