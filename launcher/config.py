@@ -217,9 +217,19 @@ def _waivable(name: str) -> str:
     return name
 
 
-class Jobs(Section):
-    """What every algorithm's Job gets."""
+class Kueue(Section):
+    """The queue by which Kueue admits Jobs (https://kueue.sigs.k8s.io)."""
 
+    queueName: str = ""
+    """Name of a LocalQueue of the namespace; empty: Jobs are not queued."""
+
+
+class Jobs(Section):
+    """What every algorithm's Job gets, and how many there are."""
+
+    maxConcurrent: Annotated[int, Field(ge=1)] | None = None
+    """Algorithms at a time of tasks, and of subtasks; None: no limit."""
+    kueue: Kueue = Kueue()
     securityContext: JobSecurityContext = JobSecurityContext()
     resources: dict[str, dict[str, str | int | float]] = {}
     tmpSizeLimit: str = "1Gi"

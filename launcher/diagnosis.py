@@ -9,7 +9,7 @@ import signal
 
 from launcher.kubeapi import Tree
 from launcher.runs import JobState, Outcome, RunStatus
-from launcher.waiting import CONTAINER, waiting
+from launcher.waiting import CONTAINER, QUEUE, queue_of, waiting
 
 # What kubelet calls a container that ended before its first instruction (pkg/kubelet/kuberuntime).
 _NEVER_RAN = {"StartError", "ContainerCannotRun"}
@@ -49,7 +49,13 @@ def outcome(job: Tree, pod: Tree | None) -> Outcome | None:
     pod = pod or {}
     state = _container_state(pod)
     if "terminated" in state:
-        return _imposed(pod) or _ended(state["terminated"], pod)
+        end = _ended(state["terminated"], pod)
+        return (_taken_back(job) if end.failed else None) or _imposed(pod) or end
+    return _taken_back(job) or _unstarted(job, pod)
+
+
+def _unstarted(job: Tree, pod: Tree) -> Outcome | None:
+    """The end of a run whose container did not end, if it has one."""
     if (hopeless := waiting(job, pod, None)) and hopeless.lasts:
         return hopeless.as_outcome
     if pod.get("status", {}).get("phase") == "Failed" and (ended := _imposed(pod) or _ended_before(pod)):
@@ -66,6 +72,20 @@ def has_ended(pod: Tree | None) -> bool:
     """Whether a pod, as it is known, shows its algorithm's end."""
     phase = (pod or {}).get("status", {}).get("phase")
     return "terminated" in _container_state(pod) or phase in {"Succeeded", "Failed"}
+
+
+def _taken_back(job: Tree) -> Outcome | None:
+    """The end of a Job that was let go and then suspended again: to resume it would be a second execution.
+
+    Each change of a Job's spec counts its generation up from 1 (pkg/registry/batch/job/strategy.go).
+    """
+    suspended, queued = job.get("spec", {}).get("suspend"), QUEUE in (job["metadata"].get("labels") or {})
+    # A queue's Job is made, and resumed once; what resumes it a second time is not waited for either.
+    let_go = 2 if queued else 1
+    if job["metadata"].get("generation", 1) <= let_go or not (suspended or queued):
+        return None
+    sentence = f"The algorithm was ended by {queue_of(job)} of this cluster, for others; {_SEND_AGAIN}."
+    return Outcome(RunStatus.UNKNOWN_ERROR, sentence, "Job suspended once more")
 
 
 def _container_state(pod: Tree | None) -> Tree:

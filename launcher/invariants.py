@@ -11,11 +11,12 @@ from typing import Any
 
 from launcher.allowlist import Named, Rule, Violation, below, exactly, fields, names, refused, single
 from launcher.containerrules import announcements
-from launcher.jobcontext import Context
+from launcher.jobcontext import Context, RunFacts
 from launcher.mountrules import mount_violations
 from launcher.podrules import pod
 from launcher.rules import MOUNTS, NETWORK, ONCE, OWNERSHIP, SHAPE
 from launcher.runs import PREFIX
+from launcher.waiting import QUEUE
 
 OURS = f"{PREFIX}/"
 # By these labels the chart's Services and NetworkPolicies choose pods: a job that wore them could pose as the proxy.
@@ -25,6 +26,7 @@ RESERVED_LABELS = (
     "app.kubernetes.io/instance",
     "app.kubernetes.io/component",
     "batch.kubernetes.io/",
+    QUEUE,
 )
 RESERVED_ANNOTATIONS = (OURS, "batch.kubernetes.io/")
 KEPT_IN_PLACE = {"cluster-autoscaler.kubernetes.io/safe-to-evict": "false", "karpenter.sh/do-not-disrupt": "true"}
@@ -124,7 +126,7 @@ def _metadata(context: Context) -> Rule:
         required={
             "name": exactly(run.name, "a run's job has the run's name"),
             "namespace": exactly(node.namespace, "jobs live in the node's namespace"),
-            "labels": names(run.labels, profile.pod_labels, LABELS, RESERVED_LABELS),
+            "labels": names({**run.labels, **_queue(run)}, profile.pod_labels, LABELS, RESERVED_LABELS),
             "annotations": names(run.annotations, profile.pod_annotations, ANNOTATIONS, RESERVED_ANNOTATIONS),
             "ownerReferences": single(
                 exactly(dict(node.owner), "uninstalling the node ends its jobs"), "a job has one owner"
@@ -134,20 +136,27 @@ def _metadata(context: Context) -> Rule:
     )
 
 
+def _queue(run: RunFacts) -> dict[str, str]:
+    return {QUEUE: run.queue} if run.queue else {}
+
+
 def _spec(context: Context) -> Rule:
+    queued = {"suspend": exactly(True, "the queue lets a job go")}
+    at_once = {"suspend": exactly(False, "a suspended job never starts")}
     pod_template = fields(required={"metadata": Named(NETWORK, _pod_metadata(context)), "spec": pod(context)})
     return fields(
         required={
             "backoffLimit": exactly(0, EXECUTED_ONCE),
             "podFailurePolicy": exactly(POD_FAILURE_POLICY, REASON_STAYS),
             "template": Named(SHAPE, pod_template),
+            **(queued if context.run.queue else {}),
         },
         optional={
             "completions": exactly(1, EXECUTED_ONCE),
             "parallelism": exactly(1, EXECUTED_ONCE),
             "completionMode": exactly("NonIndexed", EXECUTED_ONCE),
             "podReplacementPolicy": exactly("Failed", REASON_STAYS),
-            "suspend": exactly(False, "a suspended job never starts"),
+            **({} if context.run.queue else at_once),
         },
         reasons={
             "activeDeadlineSeconds": "on the Job it deletes the pod and its log; the pod's spec has one",

@@ -22,6 +22,8 @@ class RunFacts:
     """Labels by which the launcher finds and recognises its own Jobs and pods."""
     annotations: Mapping[str, str]
     """Facts about the run that are not label values (server, time of assignment)."""
+    queue: str = ""
+    """Kueue's LocalQueue, which lets the Job go when there is room; empty: it starts at once."""
 
 
 @dataclass(frozen=True, slots=True)

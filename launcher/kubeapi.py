@@ -4,6 +4,7 @@ The typed client is passed by: it drops fields that it does not know (an admin's
 and parses every object twice.
 """
 
+import asyncio
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -15,6 +16,8 @@ import aiohttp
 from kubernetes.aio import client, config
 from kubernetes.aio.client.exceptions import ApiException
 
+from launcher.pace import Pace
+
 Tree = dict[str, Any]
 JSON, APPLY = "application/json", "application/apply-patch+yaml"
 
@@ -24,10 +27,26 @@ _STREAM = aiohttp.ClientTimeout(total=None, sock_connect=10, sock_read=330)
 # An algorithm may be silent for hours; what a dead connection lost is read again at the algorithm's end.
 _LOG = aiohttp.ClientTimeout(total=None, sock_connect=10, sock_read=4 * 3600)
 _LOG_SO_FAR = aiohttp.ClientTimeout(total=None, sock_connect=10, sock_read=20)
+# What makes or changes something. Kubernetes' own controllers allow themselves 20 calls a second by default, so a Job
+# that comes sooner would only wait elsewhere; a site's few hundred tasks at once pass as they come.
+_PACED, _PER_SECOND, _BURST = {"POST", "PATCH"}, 50.0, 200
+_TOO_MANY = 429
+_TRIES_WHEN_BUSY, _LONGEST_HOLD = 5, 30.0
 
 
 class ClusterUnavailable(Exception):  # noqa: N818  a condition that passes
-    """The API server can't be reached or can't do it now: try again later."""
+    """The API server can't be reached or can't do it now: try again later.
+
+    Args:
+        message: what was asked, and why there is no answer.
+        retry_after: seconds for which the API server asked not to be asked again.
+        busy: whether it did nothing because it has too much to do (429).
+    """
+
+    def __init__(self, message: str, retry_after: float = 0.0, *, busy: bool = False) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+        self.busy = busy
 
 
 class ApiRefusal(Exception):  # noqa: N818
@@ -54,18 +73,33 @@ class KubeApi:
         # Every run's log is a connection of its own: were they limited, other calls would have to wait for one.
         configuration.connection_pool_maxsize = 0
         self._client = client.ApiClient(configuration)
+        self._pace = Pace(_PER_SECOND, _BURST)
 
     async def call(
         self, method: str, path: str, query: Tree | None = None, body: Tree | None = None, *, content_type: str = JSON
     ) -> Tree:
         """Call the API server and return the tree that it answers.
 
+        Where it has too much to do (429, https://kubernetes.io/docs/concepts/cluster-administration/flow-control/), the
+        call is made again when it said, and nothing else is made or changed before.
+
         Raises:
             ApiRefusal: the answer is 4xx.
-            ClusterUnavailable: no answer, 5xx or 429.
+            ClusterUnavailable: no answer, 5xx, or 429 time after time.
         """
-        async with self._answer(method, path, query, body, _CALL, content_type=content_type) as response:
-            return dict(json.loads(await response.read()))
+        for tries in range(_TRIES_WHEN_BUSY, -1, -1):
+            if method in _PACED:
+                await self._pace.turn()
+            try:
+                async with self._answer(method, path, query, body, _CALL, content_type=content_type) as response:
+                    return dict(json.loads(await response.read()))
+            except ClusterUnavailable as error:
+                if error.busy:
+                    self._pace.hold(error.retry_after)
+                if not (error.busy and tries):
+                    raise
+                await asyncio.sleep(error.retry_after)
+        raise AssertionError
 
     async def lines(self, path: str, query: Tree) -> AsyncIterator[bytes]:
         """The lines of an answer as they arrive; raises like `call`."""
@@ -102,7 +136,7 @@ class KubeApi:
             answer = await self._client.call_api(*request, _request_timeout=limits, _preload_content=False)
             async with answer.response as response:
                 if response.status >= 400:
-                    raise _refusal(response.status, await response.text())
+                    raise _refusal(response.status, await response.text(), response.headers.get("Retry-After", ""))
                 yield response
         except (aiohttp.ClientError, TimeoutError, OSError, ApiException, ValueError) as error:
             raise ClusterUnavailable(f"{method} {path}: {error or type(error).__name__}") from error
@@ -120,12 +154,15 @@ class KubeApi:
         await self._client.close()  # type: ignore[no-untyped-call]
 
 
-def _refusal(status: int, text: str) -> Exception:
+def _refusal(status: int, text: str, retry_after: str = "") -> Exception:
     try:
         message = str(json.loads(text)["message"])
     except (ValueError, KeyError, TypeError):
         message = text[:500]
     # 401 passes too: the service account's token is renewed under our feet.
-    if status >= 500 or status in {401, 429}:
-        return ClusterUnavailable(f"the API server answered {status}: {message}")
+    if status >= 500 or status in {401, _TOO_MANY}:
+        seconds = float(retry_after) if retry_after.isdecimal() else 0.0 if status != _TOO_MANY else 1.0
+        return ClusterUnavailable(
+            f"the API server answered {status}: {message}", min(seconds, _LONGEST_HOLD), busy=status == _TOO_MANY
+        )
     return ApiRefusal(status, message)

@@ -137,7 +137,13 @@ class Manifests:
         which = {PROFILE: profile} if profile else {}
         kubernetes = self._config.kubernetes
         return Context(
-            run=RunFacts(run.id, run.name, run_labels(run), {**ownership(self._identity, run), **which}),
+            run=RunFacts(
+                run.id,
+                run.name,
+                run_labels(run),
+                {**ownership(self._identity, run), **which},
+                kubernetes.jobs.kueue.queueName,
+            ),
             task=TaskFacts(
                 id=run.task_id,
                 name=run.task_name,

@@ -70,7 +70,7 @@ class Mirror(Generic[Key]):
                 await self._watch_from(version)
             except (ClusterUnavailable, ApiRefusal) as error:
                 failures += 1
-                delay = backoff(failures, _FIRST_DELAY, _LONGEST_DELAY)
+                delay = max(backoff(failures, _FIRST_DELAY, _LONGEST_DELAY), getattr(error, "retry_after", 0.0))
                 fields = {"path": self._path, "reason": str(error)[:300], "seconds": delay}
                 log.warning("a watch broke; listing again", extra={"fields": fields})
                 await asyncio.sleep(delay)

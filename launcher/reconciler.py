@@ -18,18 +18,21 @@ from launcher.invariants import InvariantError
 from launcher.kubeapi import ApiRefusal, ClusterUnavailable, Tree
 from launcher.launch import Launch
 from launcher.logfollow import LogFollower
+from launcher.places import Kind, Places, in_line
 from launcher.runcontext import NoRunContext
 from launcher.runs import JobState, Outcome, Receipt, Run, RunStatus, ServerState, Step, decide
 from launcher.session import InputUnreadable, LoginRefused, ServerRefusal, ServerUnavailable, Session
 from launcher.taskfiles import TaskFiles
 from launcher.templates import TemplateError
-from launcher.vigil import Vigil
-from launcher.waiting import waiting
+from launcher.vigil import Verdict, Vigil
+from launcher.waiting import Waiting, waiting
 from launcher.workqueue import WorkQueue
 
 log = logging.getLogger(__name__)
 
 NO_MANIFEST = (TemplateError, InvariantError)
+
+_LOOK_AT_LINE_EVERY = 31.0  # seconds; a vigil speaks after 30
 
 VANISHED = "The algorithm's Job was removed from the cluster before it ended; send the task again."
 
@@ -44,11 +47,26 @@ class _Entry:
     killed: bool = False
     killed_because: str = ""
     vigil: Vigil | None = None
+    aside: bool = False
+    """Whether it waits in the cluster for so long that it holds none of the node's places."""
+    deeper: bool | None = None
+    """Whether the task that sent it is a subtask itself; None: not asked yet."""
+    sent: bool = False
+    """Whether a Job may have been made that was not seen yet."""
     keep_log: bool = False
     policy: str | None = None
     noted: str | None = None
     job: Tree | None = None
     pod: Tree | None = None
+
+    @property
+    def kind(self) -> Kind | None:
+        """Who waits for it; None while that is not known."""
+        if self.run is None:
+            return None
+        if self.run.parent_id is None:
+            return Kind.TASK
+        return Kind.DEEPER if self.deeper else Kind.SUBTASK
 
 
 class Reconciler:
@@ -89,6 +107,7 @@ class Reconciler:
         self._delivery = Delivery(session, files, launch, self._logs, jobs, share_logs=share_logs)
         self._entries: dict[int, _Entry] = {}
         self._steps: dict[Step, Callable[[Run, _Entry], Awaitable[bool]]] = {
+            Step.QUEUE: self._queue_up,
             Step.START: self._start,
             Step.WAIT: self._wait,
             Step.REPORT_ACTIVE: self._report_active,
@@ -98,11 +117,14 @@ class Reconciler:
         }
         passing = (ServerUnavailable, ClusterUnavailable, ServerRefusal, LoginRefused, OSError)
         self._queue = WorkQueue(self._work, passing)
+        self._places = Places(jobs.maxConcurrent, self._queue.add)
 
     # What makes a run be looked at
 
     def changed(self, run_id: int) -> None:
         """Look at a run: something about it changed in the cluster."""
+        # At once, however much there is to do: others may wait for its place.
+        self._take_note(run_id, self._entries.setdefault(run_id, _Entry()))
         self._queue.add(run_id)
 
     def open_runs(self, runs: list[Run]) -> None:
@@ -122,6 +144,7 @@ class Reconciler:
             if entry.server is ServerState.CLOSED and entry.run and entry.run.assigned_at == run.assigned_at:
                 continue
             entry.server, entry.run = ServerState.OPEN, run
+            self._take_note(run.id, entry)
         self._look_at(run.id for run in runs)
 
     def killed(self, run_ids: list[int] | None, reason: str = "") -> None:
@@ -138,6 +161,8 @@ class Reconciler:
 
     def recover(self) -> None:
         """Look at every run that an earlier launcher left something of."""
+        for run_id in self._cluster.run_ids:
+            self._take_note(run_id, self._entries.setdefault(run_id, _Entry()))
         self._look_at(set(self._cluster.run_ids) | set(self._files.leftovers()))
 
     def _look_at(self, run_ids: Iterable[int]) -> None:
@@ -163,7 +188,7 @@ class Reconciler:
 
     async def _step(self, run_id: int, entry: _Entry) -> bool:
         """Do the next step for a run; returns whether there may be one after it already."""
-        job = self._job_state(run_id, entry)
+        job = self._take_note(run_id, entry)
         if job not in {JobState.NONE, JobState.FOREIGN} and entry.run:
             self._note_launched(entry.run, entry)
         step = decide(
@@ -174,9 +199,12 @@ class Reconciler:
             files=job is JobState.NONE and self._files.exist(run_id),
             active_reported=entry.active_reported,
             killed=entry.killed,
+            place=self._places.has(run_id),
         )
         log.debug(step.name, extra={"fields": {"run": run_id}})
-        if step is Step.START and not self._may_start():
+        if step is not Step.QUEUE:
+            self._places.leave(run_id)
+        if step in {Step.QUEUE, Step.START} and not self._may_start():
             return False
         if entry.run and (act := self._steps.get(step)):
             return await act(entry.run, entry)
@@ -185,6 +213,8 @@ class Reconciler:
                 await self._ask_server(run_id, entry)
                 return True
             case Step.REMOVE_FILES:
+                if entry.sent and entry.run and await self._unseen_job(entry.run, entry):
+                    return True
                 await self._logs.stop(run_id)
                 keep_log = entry.keep_log or not self._share_logs
                 await asyncio.to_thread(self._files.remove, run_id, keep_log=keep_log)
@@ -204,6 +234,16 @@ class Reconciler:
         if job is not None and not self._launch.is_ours(job, entry.run):
             return JobState.FOREIGN
         return job_state(job, self._cluster.pod(run_id))
+
+    def _take_note(self, run_id: int, entry: _Entry) -> JobState:
+        """The state of a run's Job, of which the places are told."""
+        state = self._job_state(run_id, entry)
+        self._places.seen(run_id, entry.kind, state, aside=entry.aside)
+        # What was sent may become a Job in spite of everything that is known now.
+        over = entry.server is ServerState.CLOSED or entry.killed or state is JobState.FOREIGN
+        if over and not entry.sent and state in {JobState.NONE, JobState.FOREIGN}:
+            self._places.give_back(run_id)
+        return state
 
     def _note_launched(self, run: Run, entry: _Entry) -> None:
         """Note that the run has a Job, whoever created it: its answer may be lost; and learn of an earlier kill."""
@@ -225,8 +265,43 @@ class Reconciler:
             entry.server = ServerState.CLOSED if run is None else ServerState.OPEN
             entry.run = run or entry.run
 
+    async def _queue_up(self, run: Run, entry: _Entry) -> bool:
+        """Get a place, or wait in line: nothing is asked of the server yet, and nothing of the run is in memory."""
+        kind = entry.kind
+        assert kind is not None
+        if self._places.ask(run.id, kind):
+            entry.vigil = None
+            return True
+        before = self._places.before(run.id)
+        if before is None or self._places.limit is None:
+            return False
+        if kind is Kind.SUBTASK and entry.deeper is None:
+            entry.deeper = await self._is_deeper(run)
+            return True
+        await self._tell(run, entry, in_line(self._places.limit, before, kind))
+        # The farther back, the more seldom: a thousand runs in line are not to keep the server busy.
+        self._queue.add_later(run.id, max(_LOOK_AT_LINE_EVERY, before / 2))
+        return False
+
+    async def _is_deeper(self, run: Run) -> bool:
+        try:
+            return run.parent_id is not None and await self._session.is_subtask(run.parent_id)
+        except ServerRefusal:  # it is gone, or none of this node's business: better one too many than one too few
+            return True
+
     async def _start(self, run: Run, entry: _Entry) -> bool:
-        if await self._unseen_job(run):
+        try:
+            return await self._launch_it(run, entry)
+        except Exception:
+            # It is tried again later, and no other has to wait for that; but what may have become a Job counts as one.
+            if not entry.sent:
+                self._places.give_back(run.id)
+            raise
+        finally:
+            self._places.started(run.id)
+
+    async def _launch_it(self, run: Run, entry: _Entry) -> bool:
+        if await self._unseen_job(run, entry):
             return True
         try:
             content = await self._session.take(run)
@@ -244,18 +319,23 @@ class Reconciler:
             await asyncio.to_thread(self._files.prepare, run, content, token, further)
             if entry.killed or not self._may_start():  # any more: all this took a while
                 return entry.killed
+            entry.sent = True
             job = await self._cluster.create_job(manifest)
         except NotApproved as refusal:
             entry.policy, end = refusal.rule, refusal.outcome
         except (ServerRefusal, UnknownDatabase, NoRunContext, Unresolved, *NO_MANIFEST, ApiRefusal) as error:
             end = Outcome(RunStatus.START_FAILED, _sentence(error))
         else:
-            return await self._launched(run, job)
+            return await self._launched(run, entry, job)
+        entry.sent = False
         return await self._deliver(run, entry, Parcel(end))
 
-    async def _launched(self, run: Run, job: Tree | None) -> bool:
+    async def _launched(self, run: Run, entry: _Entry, job: Tree | None) -> bool:
         if job is None:  # there is one: have another look at it
-            return await self._cluster.read_job(run.name) is not None
+            job = await self._cluster.read_job(run.name)
+            entry.sent = False
+            return job is not None
+        entry.sent = False
         log.info("started", extra={"fields": {"run": run.id, "task": run.task_id, "image": run.image}})
         return True
 
@@ -279,17 +359,24 @@ class Reconciler:
             return False
         if job_state(job, pod) is not JobState.PENDING:
             return False
-        why = waiting(job, pod, self._cluster.trouble(run.id))
-        entry.vigil = entry.vigil or Vigil(self._jobs.waitForRoomSeconds, self._jobs.waitForRepairSeconds)
-        verdict = entry.vigil.look(why, time.monotonic())
+        verdict = await self._tell(run, entry, waiting(job, pod, self._cluster.trouble(run.id)))
         if verdict.end:
             return await self._deliver(run, entry, Parcel(verdict.end))
-        if why and verdict.tell and await self._session.show_log(run, f"{verdict.tell}\n"):
-            entry.vigil.told(why, time.monotonic())
-            log.info("waits", extra={"fields": {"run": run.id, "reason": why.sentence, "detail": why.detail}})
+        entry.aside = verdict.yields
+        self._take_note(run.id, entry)
         if verdict.look_again is not None:
-            self._queue.add_later(run.id, verdict.look_again)
+            # Rounding may have the timer fire a trifle early: no look at once then, again and again.
+            self._queue.add_later(run.id, max(verdict.look_again, 0.01))
         return False
+
+    async def _tell(self, run: Run, entry: _Entry, why: Waiting | None) -> Verdict:
+        """What follows from a run's waiting; the researcher is told of it when it is time to."""
+        entry.vigil = vigil = entry.vigil or Vigil(self._jobs.waitForRoomSeconds, self._jobs.waitForRepairSeconds)
+        verdict = vigil.look(why, time.monotonic())
+        if why and verdict.tell and await self._session.show_log(run, f"{verdict.tell}\n"):
+            vigil.told(why, time.monotonic())
+            log.info("waits", extra={"fields": {"run": run.id, "reason": why.sentence, "detail": why.detail}})
+        return verdict
 
     async def _collect_and_deliver(self, run: Run, entry: _Entry) -> bool:
         if not has_ended(self._cluster.pod(run.id)):
@@ -303,22 +390,25 @@ class Reconciler:
             return await self._deliver(run, entry, await self._delivery.collect(run, end, job, pod))
 
     async def _report_vanished(self, run: Run, entry: _Entry) -> bool:
-        if await self._unseen_job(run):
+        if await self._unseen_job(run, entry):
             return True
         killed = self._files.killed(run)
         end = Outcome(RunStatus.UNKNOWN_ERROR, VANISHED) if killed is None else Outcome(RunStatus.KILLED, killed)
         return await self._deliver(run, entry, Parcel(end, kept=await self._logs.collect(run, None)))
 
-    async def _unseen_job(self, run: Run) -> bool:
+    async def _unseen_job(self, run: Run, entry: _Entry) -> bool:
         """Whether a run that was prepared has a Job that is not known yet; if so, from now on it is.
 
         An answer may have been lost and the watch may lag: only the API server itself can say that there is none.
         """
         unknown = self._cluster.job(run.id) is None and self._files.directory(run).is_dir()
-        return unknown and await self._cluster.read_job(run.name) is not None
+        if unknown and await self._cluster.read_job(run.name) is not None:
+            return True
+        entry.sent = False
+        return False
 
     async def _report_killed(self, run: Run, entry: _Entry) -> bool:
-        if await self._unseen_job(run):
+        if await self._unseen_job(run, entry):
             return True
         pod = self._cluster.pod(run.id)
         kept = await self._logs.collect(run, pod["metadata"]["name"] if pod else None, patience=0)

@@ -120,6 +120,7 @@ class Step(Enum):
     """The next step for a run."""
 
     START = auto()
+    QUEUE = auto()  # for a place, which it has to have before it starts
     WAIT = auto()
     REPORT_ACTIVE = auto()
     DELIVER = auto()
@@ -133,7 +134,7 @@ class Step(Enum):
 
 
 def decide(  # noqa: PLR0911  a table
-    server: ServerState, job: JobState, *, launched: bool, files: bool, active_reported: bool, killed: bool
+    server: ServerState, job: JobState, *, launched: bool, files: bool, active_reported: bool, killed: bool, place: bool
 ) -> Step:
     """Choose the next step for a run.
 
@@ -144,6 +145,7 @@ def decide(  # noqa: PLR0911  a table
         files: whether the run has a directory on the task volume.
         active_reported: whether the server was told that the algorithm runs.
         killed: whether the server ordered the run to be killed.
+        place: whether the run was given one of the node's places for algorithms.
     """
     match server, job:
         case _, JobState.FOREIGN:
@@ -163,7 +165,9 @@ def decide(  # noqa: PLR0911  a table
             return Step.DELETE_JOB
         case _, JobState.NONE:
             # A Job that was there and is not any more has run, wholly or in part: never run it twice.
-            return Step.REPORT_VANISHED if launched else Step.START
+            if launched:
+                return Step.REPORT_VANISHED
+            return Step.START if place else Step.QUEUE
         case _, JobState.RUNNING if not active_reported:
             return Step.REPORT_ACTIVE
         case _, JobState.FINISHED:

@@ -1,4 +1,8 @@
-"""How long a run has been waiting for what, when the researcher is told, and when it has waited long enough."""
+"""How long a run has been waiting for what, when the researcher is told, and when it has waited long enough.
+
+A run that waits in the cluster holds one of the node's places (`jobs.maxConcurrent`) for as long as it is silent: when
+the researcher is told, others may go first.
+"""
 
 from dataclasses import dataclass, replace
 
@@ -18,6 +22,8 @@ class Verdict:
     """How the run ends, if it has waited long enough."""
     look_again: float | None = None
     """Seconds until time alone changes something; None: it does not."""
+    yields: bool = False
+    """Whether it has waited long enough, for room or repair, to let others go first."""
 
 
 class Vigil:
@@ -59,13 +65,15 @@ class Vigil:
         ends = self._since + limit
         if now >= ends:
             return Verdict(end=_after(waiting, limit))
+        yields = limit < float("inf") and now >= self._begun + _TELL_AFTER
         speaks = max(self._begun + _TELL_AFTER, self._told_at + _TELL_AGAIN_AFTER)
         if waiting.sentence == self._told:
-            return Verdict(look_again=_until(now, ends))
+            return Verdict(look_again=_until(now, ends), yields=yields)
         if now < speaks:
-            return Verdict(look_again=_until(now, min(speaks, ends)))
+            return Verdict(look_again=_until(now, min(speaks, ends)), yields=yields)
         # Should it not reach the researcher, it is tried again.
-        return Verdict(tell=_so_far(waiting, ends - now), look_again=_until(now, min(now + _TELL_AGAIN_AFTER, ends)))
+        again = _until(now, min(now + _TELL_AGAIN_AFTER, ends))
+        return Verdict(tell=_so_far(waiting, ends - now), look_again=again, yields=yields)
 
     def told(self, waiting: Waiting, now: float) -> None:
         """Take note that the researcher was told."""

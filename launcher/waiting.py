@@ -15,6 +15,8 @@ from launcher.kubeapi import Tree
 from launcher.runs import Outcome, RunStatus
 
 CONTAINER = "algorithm"
+QUEUE = "kueue.x-k8s.io/queue-name"
+"""The label by which Kueue knows which queue a Job is in (https://kueue.sigs.k8s.io/docs/tasks/run/jobs)."""
 
 
 class Patience(Enum):
@@ -65,6 +67,8 @@ def waiting(job: Tree, pod: Tree | None, trouble: Trouble | None) -> Waiting | N
         pod: its pod, if there is one.
         trouble: the last warning on either.
     """
+    if pod is None and job.get("spec", {}).get("suspend"):
+        return _suspended(job)
     if pod is None:
         told = trouble and trouble.about == job["metadata"].get("uid") and trouble.reason == "FailedCreate"
         return _refused(trouble.message) if told and trouble else None
@@ -82,6 +86,20 @@ def waiting(job: Tree, pod: Tree | None, trouble: Trouble | None) -> Waiting | N
         if container["name"] == CONTAINER and (held := (container.get("state") or {}).get("waiting")):
             return _held(held.get("reason") or "", held.get("message") or "", mine, conditions)
     return None
+
+
+# The Job is held back: by a queue
+
+
+def queue_of(job: Tree) -> str:
+    """Kueue's queue that a Job is in, in words."""
+    name = (job["metadata"].get("labels") or {}).get(QUEUE)
+    return f"the queue {name}" if name else "whoever suspended its Job"
+
+
+def _suspended(job: Tree) -> Waiting:
+    sentence = f"The algorithm is held back by {queue_of(job)} of this cluster until there is room for it."
+    return Waiting(Patience.LONG, RunStatus.START_FAILED, sentence, "Job suspended")
 
 
 # The pod could not be made: quota and admission

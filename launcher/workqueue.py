@@ -12,7 +12,7 @@ _FIRST_DELAY, _LONGEST_DELAY = 0.5, 60.0
 
 
 class WorkQueue:
-    """Calls `work(key)` for every key that was added, never twice at a time for one key.
+    """Calls `work(key)` for every key that was added, in that order, never twice at a time for one key.
 
     A key added while its work is under way is worked on once more afterwards. Work that raises is
     repeated after a delay that grows from half a second to a minute; adding the key again ends the wait.
@@ -28,7 +28,8 @@ class WorkQueue:
     ) -> None:
         self._work = work
         self._expected = expected
-        self._places = asyncio.Semaphore(at_once)
+        self._at_once = at_once
+        self._next: dict[int, None] = {}
         self._busy: dict[int, asyncio.Task[None]] = {}
         self._again: set[int] = set()
         self._failures: dict[int, int] = {}
@@ -44,6 +45,14 @@ class WorkQueue:
         if key in self._busy:
             self._again.add(key)
         else:
+            self._next[key] = None
+            self._begin()
+
+    def _begin(self) -> None:
+        # However many keys are added, there are no more tasks than may work.
+        while self._next and len(self._busy) < self._at_once and not self._closed:
+            key = next(iter(self._next))
+            del self._next[key]
             self._busy[key] = asyncio.create_task(self._run(key), name=f"run-{key}")
 
     def add_later(self, key: int, seconds: float) -> None:
@@ -55,8 +64,7 @@ class WorkQueue:
 
     async def _run(self, key: int) -> None:
         try:
-            async with self._places:
-                await self._work(key)
+            await self._work(key)
             self._failures.pop(key, None)
         except Exception as error:  # one run's trouble must not end the others' work
             self._try_later(key, error)
@@ -65,10 +73,12 @@ class WorkQueue:
             if key in self._again:
                 self._again.discard(key)
                 self.add(key)
+            self._begin()
 
     def _try_later(self, key: int, error: Exception) -> None:
         failures = self._failures[key] = self._failures.get(key, 0) + 1
-        delay = backoff(failures, _FIRST_DELAY, _LONGEST_DELAY)
+        # Who said how long to wait is not asked before.
+        delay = max(backoff(failures, _FIRST_DELAY, _LONGEST_DELAY), getattr(error, "retry_after", 0.0))
         fields = {"run": key, "reason": str(error), "seconds": delay}
         log.warning(
             "trying again later",

@@ -96,6 +96,9 @@ class Session(Protocol):
     async def deliver(self, run: Run, outcome: Outcome, result: bytes, log: str) -> None:
         """Hand over the result; returns once the server has it, or says that the run was closed already."""
 
+    async def is_subtask(self, task_id: int) -> bool:
+        """Whether an algorithm sent the task, and no researcher."""
+
     async def organization_name(self, organization_id: int) -> str:
         """The name of an organization of the collaboration."""
 

@@ -86,6 +86,9 @@ class PocSession:
         await self._reply(command="log", run_id=run.id, log=text)
         return True
 
+    async def is_subtask(self, task_id: int) -> bool:
+        return False
+
     async def organization_name(self, organization_id: int) -> str:
         raise ServerRefusal(404, "the proof of concept's server knows no organizations")
 

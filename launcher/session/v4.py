@@ -145,6 +145,9 @@ class V4Session:
         answer = await self._rest.call("POST", "/token/container", body={"task_id": run.task_id, "image": run.image})
         return str(answer["container_token"])
 
+    async def is_subtask(self, task_id: int) -> bool:
+        return bool((await self._rest.call("GET", f"/task/{task_id}")).get("parent"))
+
     async def organization_name(self, organization_id: int) -> str:
         return str((await self._rest.call("GET", f"/organization/{organization_id}"))["name"])
 

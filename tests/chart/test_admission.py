@@ -6,6 +6,7 @@ from typing import Any
 from launcher.audit import ANNOTATION
 from launcher.cluster import CHECK_LABEL
 from launcher.jobmarks import CHECK, NOBODY, PROFILE, ownership, run_labels
+from launcher.waiting import QUEUE
 from tests.chart.rendering import MINIMAL, NAMESPACE, merged, named, render
 from tests.unit.example_context import context
 
@@ -27,6 +28,19 @@ def listed(names: list[str]) -> str:
 
 def test_the_labels_of_a_run_and_of_a_check() -> None:
     assert f"k in {listed([*run_labels(CHECK), CHECK_LABEL])} ||" in expression("a job's labels")
+
+
+def test_a_job_waits_in_the_queue_of_the_values_and_in_no_other() -> None:
+    def variable(name: str, **jobs: object) -> str:
+        return str({each["name"]: each["expression"] for each in policy(**jobs)["variables"]}[name])
+
+    assert variable("queue") == "''"
+    assert variable("queue", kueue={"queueName": "algorithms"}) == "'algorithms'"
+    assert f"!(has(object.metadata.labels) && '{CHECK_LABEL}' in object.metadata.labels)" in variable("queued")
+    assert f"variables.queued && k == '{QUEUE}' && object.metadata.labels[k] == variables.queue" in expression(
+        "a job's labels"
+    )
+    assert expression("is suspended only") == "object.spec.suspend == variables.queued"
 
 
 def test_the_annotations_of_a_run() -> None:

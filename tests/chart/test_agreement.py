@@ -82,7 +82,7 @@ def test_the_launcher_gets_the_variables_it_reads():
 
 
 def test_the_launcher_knows_every_setting_and_no_other():
-    assert set(VALUES["jobs"]) - {"templates", "lookUpClasses"} == set(Jobs.model_fields)
+    assert set(VALUES["jobs"]) - {"templates", "lookUpClasses", "quota"} == set(Jobs.model_fields)
     assert set(VALUES["node"]) - {"api_key", "whitelist", "ssh-tunnels", "docker_registries"} == set(
         NodeSection.model_fields
     )

@@ -56,7 +56,9 @@ def test_launcher_accepts_its_configuration(case_file: Path, helm: str, tmp_path
 def test_every_setting_of_jobs_reaches_the_launcher(helm: str):
     file = CHART / "ci" / "everything-values.yaml"
     config = named(render(case(file), helm), "ConfigMap", "v6-node-config")["data"]["node.yaml"]
-    expected = {key: value for key, value in case(file)["jobs"].items() if key not in {"templates", "lookUpClasses"}}
+    expected = {
+        key: value for key, value in case(file)["jobs"].items() if key not in {"templates", "lookUpClasses", "quota"}
+    }
     assert yaml.safe_load(config)["kubernetes"]["jobs"] == expected
 
 

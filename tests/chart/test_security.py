@@ -13,7 +13,6 @@ KEY = "11111111-2222-4333-8444-555555555555"
 # Everything a pod of the chart may say; the rest (hostNetwork, hostPID, sysctls, initContainers …) is not listed,
 # and so refused.
 POD = {
-    "activeDeadlineSeconds",
     "affinity",
     "automountServiceAccountToken",
     "containers",
@@ -168,6 +167,14 @@ def test_rights_are_given_to_the_launcher_alone(case_file: Path):
     ]
     [subject] = bindings[0]["subjects"]
     assert subject == {"kind": "ServiceAccount", "name": "v6-node-launcher", "namespace": "hospital"}
+
+
+def test_a_quota_counts_algorithms_and_no_pod_of_the_chart(case_file: Path):
+    objects = render(case(case_file))
+    quotas = [one["spec"]["scopes"] for one in objects if one["kind"] == "ResourceQuota"]
+    assert quotas == ([["Terminating"]] if case(case_file).get("jobs", {}).get("quota") else [])
+    # What the scope means: https://kubernetes.io/docs/concepts/policy/resource-quotas/#quota-scopes.
+    assert [role for role, pod in pods(objects).items() if "activeDeadlineSeconds" in pod["spec"]] == []
 
 
 def test_databases_are_read_only(case_file: Path):

@@ -43,6 +43,8 @@ async def test_a_central_function_and_its_parts_from_task_to_result(sites):
             new = {"name": "part", "image": run.image, "collaboration_id": run.collaboration_id}
             child = await read(await algorithm.post("/task", json={**new, "organizations": organizations}), 201)
 
+            assert [await each.is_subtask(child["id"]) for each in (ours, theirs)] == [True, True]
+            assert [await each.is_subtask(run.task_id) for each in (ours, theirs)] == [False, False]
             assert (await read(await algorithm.get(f"/task/{child['id']}/status")))["status"] == "pending"
             for session, answer in ((ours, 1), (theirs, 2)):
                 (part,) = await session.open_runs(child["id"])

@@ -58,7 +58,7 @@ class Launcher(Process):
             cluster,
             TaskFiles(self.world.folder, IDENTITY),
             FakeLaunch(),  # type: ignore[arg-type]
-            Jobs(),
+            Jobs(maxConcurrent=self.world.limit),
             approval=FakeApproval(self),  # type: ignore[arg-type]
             share_logs=True,
             may_start=lambda: self.world.gate_open,
@@ -161,6 +161,13 @@ class FakeSession:
             return ServerRefusal(400, "no")
 
         return str(await self._ask("token", lambda: f"token {run.id}", refuse))
+
+    async def is_subtask(self, task_id: int) -> bool:
+        def refuse() -> ServerRefusal:
+            self._world.untold.add(task_id)
+            return ServerRefusal(404, "not found")
+
+        return bool(await self._ask("parent", lambda: self._world.server[task_id - 100].run.parent_id, refuse))
 
     async def report_active(self, run: Run) -> None:
         await self._ask("active", lambda: None, lambda: ServerRefusal(400, "no"))

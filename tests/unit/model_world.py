@@ -17,7 +17,7 @@ from tests.unit.test_taskfiles import IDENTITY, RUN
 if TYPE_CHECKING:
     from tests.unit.model_launcher import Launcher
 
-SERVER_CALLS = ("open", "find", "take", "token", "active", "deliver")
+SERVER_CALLS = ("open", "find", "take", "token", "active", "deliver", "parent")
 CLUSTER_CALLS = ("list", "read", "create", "delete", "log")
 _AWAY = 70.0  # seconds
 
@@ -48,6 +48,9 @@ class World:
         self.server: dict[int, Record] = {}
         self.server_away_until = 0.0
         self.gate_open = True
+        self.limit: int | None = None
+        self.ever_stuck: set[str] = set()
+        self.untold: set[int] = set()
         self.planned: dict[str, list[Fate]] = defaultdict(list)
         self.true_ends: dict[int, set[tuple[RunStatus, bytes]]] = defaultdict(set)
         self.executions: Counter[int] = Counter()
@@ -112,6 +115,27 @@ class World:
         known = self._known_jobs & set(self._jobs_made[run_id])
         self.expect(not known, f"run {run_id} got another Job")
         self._jobs_made[run_id].append(job["metadata"]["uid"])
+        if self.limit is not None and (kind := self.kind(run_id)):
+            self._count(kind, self.limit)
+
+    def kind(self, run_id: int) -> str:
+        """What a run is by its ancestors; empty for one that waits for no place."""
+        parent = self._parent(run_id)
+        if parent is None:
+            return "task"
+        return "subtask" if self._parent(parent) is None and 100 + parent not in self.untold else ""
+
+    def _parent(self, run_id: int) -> int | None:
+        task = self.server[run_id].run.parent_id
+        return None if task is None else task - 100
+
+    def _count(self, kind: str, limit: int) -> None:
+        jobs, state = self.kubernetes.jobs, self.kubernetes.state
+        alike = [number for number in jobs if self.kind(number) == kind and not self.is_foreign(number)]
+        alive = [number for number in alike if state(number) in {"created", "pending", "running"}]
+        quick = [number for number in alive if jobs[number]["metadata"]["uid"] not in self.ever_stuck]
+        self.expect(len(quick) <= limit, f"more than {limit} Jobs of the kind {kind} hold a place: runs {quick}")
+        self.expect(len(alive) <= 2 * limit, f"more than twice {limit} Jobs of the kind {kind}: runs {alive}")
 
     def refused(self, run_id: int) -> None:
         if run_id not in self.kubernetes.jobs or self.is_foreign(run_id):
@@ -151,11 +175,22 @@ class World:
                 self.kubernetes.add_pod(run_id)
             case "pending":
                 self._begin(run_id)
-            case "running":
+            case "running" if not self.waits_for_others(run_id):
                 self._finish(run_id, exit_code, output)
             case "terminated":
                 code = self.kubernetes.pods[run_id]["status"]["containerStatuses"][0]["state"]["terminated"]["exitCode"]
                 self.kubernetes.conclude(run_id, "Failed" if code else "Complete")
+
+    def waits_for_others(self, run_id: int) -> bool:
+        """A central function ends only when its subtasks have ended."""
+        return any(not record.closed for number, record in self.server.items() if self._parent(number) == run_id)
+
+    def find_no_room(self, run_id: int) -> None:
+        """No machine has room for its pod, until it gets on."""
+        self.ever_stuck.add(self.kubernetes.jobs[run_id]["metadata"]["uid"])
+        message = "0/1 nodes are available: 1 Insufficient cpu."
+        condition = {"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": message}
+        self.kubernetes.set_state(run_id, {}, [condition])
 
     def _data(self, run_id: int) -> Path:
         return self.files.directory(self.server[run_id].run) / "data"
@@ -201,10 +236,11 @@ class World:
 
     # What happens at the server
 
-    def add_task(self, kind: str) -> int:
+    def add_task(self, kind: str, parent: int | None = None) -> int:
         run_id = len(self.server) + 1
         image = "forbidden" if kind == "forbidden" else "image"
-        run = replace(RUN, id=run_id, task_id=100 + run_id, job_id=100 + run_id, image=image)
+        sender = None if parent is None else 100 + parent
+        run = replace(RUN, id=run_id, task_id=100 + run_id, job_id=100 + run_id, image=image, parent_id=sender)
         self.server[run_id] = Record(run, kind)
         if kind == "forbidden":
             self.true_ends[run_id].add((RunStatus.NOT_ALLOWED, b""))

@@ -163,3 +163,31 @@ def test_one_that_ended_well_or_still_runs_says_nothing():
         assert outcome(a_job(), pod) is None
     restarted = before({"terminated": {"exitCode": 1}}, phase="Pending")
     assert outcome(a_job(), restarted) is None, "one beside the algorithm is started again"
+
+
+def a_suspended_job(generation, *, suspend=True, queue="algorithms"):
+    job = a_job()
+    job["metadata"] |= {"generation": generation, "labels": {"kueue.x-k8s.io/queue-name": queue} if queue else {}}
+    return job | {"spec": {"suspend": suspend}}
+
+
+@pytest.mark.parametrize(
+    ("job", "pod", "status"),
+    [
+        (a_suspended_job(1), None, None),
+        (a_suspended_job(2, suspend=False), a_pod({"running": {}}), None),
+        (a_suspended_job(3), a_pod({"running": {}}), RunStatus.UNKNOWN_ERROR),
+        (a_suspended_job(3), a_pod({"terminated": {"exitCode": 143}}), RunStatus.UNKNOWN_ERROR),
+        (a_suspended_job(3), a_pod({"terminated": {"exitCode": 0}}), RunStatus.COMPLETED),
+        (a_suspended_job(3), None, RunStatus.UNKNOWN_ERROR),
+        (a_suspended_job(4, suspend=False), None, RunStatus.UNKNOWN_ERROR),
+        (a_suspended_job(1, queue=""), None, None),
+        (a_suspended_job(2, queue=""), None, RunStatus.UNKNOWN_ERROR),
+        (a_suspended_job(2, suspend=False, queue=""), a_pod({"running": {}}), None),
+    ],
+)
+def test_a_job_that_was_let_go_and_suspended_again_has_ended(job, pod, status):
+    end = outcome(job, pod)
+    assert (end and end.status) is status
+    if status is RunStatus.UNKNOWN_ERROR:
+        assert "this is not the algorithm's fault" in end.sentence

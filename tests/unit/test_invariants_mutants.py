@@ -47,6 +47,7 @@ RULES_BY_NAME = {"text", "truth", "hidden", "SECCOMP", "APPARMOR", "MOUNT", "rea
 RESERVED = [
     *("v6-node.vantage6.ai/x", "batch.kubernetes.io/job-name"),
     *("app.kubernetes.io/name", "app.kubernetes.io/instance", "app.kubernetes.io/component"),
+    "kueue.x-k8s.io/queue-name",
 ]
 """Names that values can't give."""
 
@@ -105,6 +106,13 @@ def _sites() -> Iterator[tuple[Any, Context]]:
     yield rendered(given), given
     yield changed("spec.template.metadata.labels.team", "b", given), given
     yield changed("metadata.labels.team", "a", given), given
+    queued = context(run=replace(context().run, queue="algorithms"))
+    yield rendered(queued), queued
+    yield changed("spec.suspend", False, queued), queued
+    yield changed("spec.suspend", GONE, queued), queued
+    yield changed("metadata.labels.<kueue.x-k8s.io/queue-name>", "others", queued), queued
+    yield changed("spec.template.metadata.labels.<kueue.x-k8s.io/queue-name>", "algorithms", queued), queued
+    yield changed("metadata.labels.<kueue.x-k8s.io/queue-name>", "algorithms"), context()
     bare = replace(context().run, labels={"v6-node.vantage6.ai/run-id": "12"})
     for prefix in RESERVED:
         yield from _rendered(

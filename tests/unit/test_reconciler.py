@@ -119,6 +119,9 @@ class FakeSession(Side):
     async def report_active(self, run):
         pass
 
+    async def is_subtask(self, task_id):
+        return any(run.task_id == task_id and run.parent_id is not None for run in self.world.runs.values())
+
     async def show_log(self, run, text):
         self.world.shown.append((run.id, text))
         return True

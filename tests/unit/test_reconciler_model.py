@@ -1,5 +1,8 @@
 """Whatever happens: each run is executed at most once, its end is told once and as it was, and nothing is left.
 
+Nor are there ever more algorithms than the node has places for, and yet each comes to its turn, a central function's
+subtasks too, for which it waits.
+
 Hypothesis chooses what happens next at the server, in the cluster, on the volume, on the ways between them and to the
 launcher's process. After each step nothing may be wrong; when trouble is over everything must come to its end.
 """
@@ -22,7 +25,7 @@ from tests.unit.model_world import CLUSTER_CALLS, SERVER_CALLS, World
 
 EXPLORE = "V6_NODE_EXPLORE"
 """How many examples to try, other ones each time (`make explore`); without this variable they are the same ones."""
-_ROUNDS, _ROUND_SECONDS = 20, 20.0
+_ROUNDS, _ROUND_SECONDS = 60, 20.0
 PAUSES = st.sampled_from([0.0, 0.6, 4.0, 70.0, 700.0])
 LAGS = st.sampled_from([700.0, 4.0, 70.0, 0.6])
 # What changes something, and what happens though nobody learns of it, comes more often.
@@ -62,9 +65,13 @@ class Site(RuleBasedStateMachine):
         kinds=WATCHES,
         seconds=LAGS,
         gate_open=st.sampled_from([True, True, False]),
+        limit=st.sampled_from([1, None, 2]),
     )
-    def a_beginning(self, plans, kinds, seconds, gate_open):
+    def a_beginning(self, plans, kinds, seconds, gate_open, limit):
         self.world.gate_open = gate_open
+        self.world.limit = limit
+        self.world.restart()
+        self.settle()
         for call, fates in plans:
             self.calls_will_meet_trouble(call, fates)
         self.a_watch_lags(kinds, seconds)
@@ -78,6 +85,19 @@ class Site(RuleBasedStateMachine):
         if heard:
             self.world.process.hint(100 + run_id)
         self.settle()
+
+    @precondition(lambda self: len(self.world.server) < 6 and self.running())
+    @rule(data=st.data(), heard=st.booleans())
+    def an_algorithm_sends_a_subtask(self, data, heard):
+        run_id = self.world.add_task("usual", data.draw(st.sampled_from(self.running()), label="parent"))
+        if heard:
+            self.world.process.hint(100 + run_id)
+        self.settle()
+
+    def running(self):
+        world = self.world
+        jobs = sorted(number for number in world.kubernetes.jobs if world.kubernetes.state(number) == "running")
+        return [number for number in jobs if not world.server[number].closed]
 
     @precondition(lambda self: self.world.server)
     @rule(data=st.data())
@@ -137,6 +157,14 @@ class Site(RuleBasedStateMachine):
         if self.world.kubernetes.state(run_id) == "pending":
             self.world.hold_back(run_id)
         self.settle()
+
+    @precondition(lambda self: self.world.kubernetes.pods)
+    @rule(data=st.data(), seconds=PAUSES)
+    def a_pod_finds_no_room(self, data, seconds):
+        run_id = data.draw(st.sampled_from(sorted(self.world.kubernetes.pods)), label="run")
+        if self.world.kubernetes.state(run_id) == "pending":
+            self.world.find_no_room(run_id)
+        self.settle(seconds)
 
     @precondition(lambda self: self.world.server)
     @rule(data=st.data())
@@ -202,7 +230,9 @@ class Site(RuleBasedStateMachine):
         launcher = self.world.process
         launcher.deaf = True
         # What the launcher has heard of ends by itself, the rest when the server is asked the next time.
-        self.time_and_jobs_go_on({run_id for run_id in launcher.heard_of if not self.world.server[run_id].closed})
+        waited_for = {number for number in self.world.server if self.world.kind(number) != "task"}
+        if waited_for <= launcher.heard_of:
+            self.time_and_jobs_go_on({run_id for run_id in launcher.heard_of if not self.world.server[run_id].closed})
         launcher.sync()
         self.time_and_jobs_go_on(set(self.world.server))
         assert not launcher.dead

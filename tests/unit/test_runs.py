@@ -6,7 +6,7 @@ import pytest
 
 from launcher.runs import JobState, ServerState, Step, decide
 
-FLAGS = ("launched", "files", "active_reported", "killed")
+FLAGS = ("launched", "files", "active_reported", "killed", "place")
 
 
 def everything():
@@ -22,8 +22,11 @@ def step(server, job, **flags):
 @pytest.mark.parametrize(
     ("server", "job", "flags", "expected"),
     [
-        (ServerState.OPEN, JobState.NONE, {}, Step.START),
-        (ServerState.OPEN, JobState.NONE, {"files": True}, Step.START),
+        (ServerState.OPEN, JobState.NONE, {}, Step.QUEUE),
+        (ServerState.OPEN, JobState.NONE, {"files": True}, Step.QUEUE),
+        (ServerState.OPEN, JobState.NONE, {"place": True}, Step.START),
+        (ServerState.OPEN, JobState.NONE, {"files": True, "place": True}, Step.START),
+        (ServerState.OPEN, JobState.NONE, {"launched": True, "place": True}, Step.REPORT_VANISHED),
         (ServerState.OPEN, JobState.NONE, {"launched": True, "files": True}, Step.REPORT_VANISHED),
         (ServerState.OPEN, JobState.PENDING, {"launched": True}, Step.WAIT),
         (ServerState.OPEN, JobState.RUNNING, {"launched": True}, Step.REPORT_ACTIVE),
@@ -55,7 +58,19 @@ def test_a_run_is_started_only_if_it_is_open_has_no_job_and_never_had_one():
     assert started
     for server, job, flags in started:
         assert (server, job) == (ServerState.OPEN, JobState.NONE)
-        assert not flags["launched"] and not flags["killed"]
+        assert not flags["launched"] and not flags["killed"] and flags["place"]
+
+
+def test_a_run_waits_for_a_place_in_those_cases_in_which_it_would_start_with_one():
+    for server, job, flags in everything():
+        if decide(server, job, **flags) is Step.QUEUE:
+            assert decide(server, job, **{**flags, "place": True}) is Step.START
+
+
+def test_a_place_matters_for_nothing_but_the_start():
+    for server, job, flags in everything():
+        given, missing = (decide(server, job, **{**flags, "place": place}) for place in (True, False))
+        assert given is missing or (given, missing) == (Step.START, Step.QUEUE)
 
 
 def test_a_job_is_deleted_only_when_the_server_has_closed_the_run_or_has_it_killed():

@@ -5,8 +5,10 @@ from dataclasses import replace
 import kubernetes_validate
 import pytest
 
+from launcher.invariants import violations
 from launcher.jobcontext import Context
 from launcher.templates import JobTemplates
+from tests.unit.broken_rules import nothing_selects, rendered
 from tests.unit.example_context import SHIPPED, context, profile
 
 BARE = context(
@@ -34,3 +36,14 @@ def test_the_check_notices_an_unknown_field() -> None:
     manifest["spec"]["template"]["spec"]["restartPolice"] = "Never"
     with pytest.raises(kubernetes_validate.ValidationError):
         kubernetes_validate.validate(manifest, "1.36", strict=True)
+
+
+def test_a_job_that_waits_in_a_queue_is_suspended_and_says_which() -> None:
+    queued = context(run=replace(context().run, queue="algorithms"))
+    manifest = rendered(queued)
+    assert manifest["spec"]["suspend"] is True
+    assert manifest["metadata"]["labels"]["kueue.x-k8s.io/queue-name"] == "algorithms"
+    assert "kueue" not in str(manifest["spec"]["template"])
+    assert violations(manifest, queued, nothing_selects) == []
+    kubernetes_validate.validate(manifest, "1.36", strict=True)
+    assert "suspend" not in rendered(context())["spec"]

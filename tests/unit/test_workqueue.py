@@ -1,6 +1,7 @@
 import asyncio
 
 from launcher import workqueue
+from launcher.kubeapi import ClusterUnavailable
 from launcher.workqueue import WorkQueue
 
 
@@ -68,6 +69,43 @@ async def test_work_that_fails_is_repeated_later_and_at_once_when_added_again(mo
     queue.add(2)
     await settle()
     assert tries == 2
+    await queue.close(0)
+
+
+async def test_many_keys_are_worked_on_in_the_order_of_their_addition_and_few_at_a_time():
+    begun, most, working = [], 0, 0
+
+    async def work(key):
+        nonlocal most, working
+        begun.append(key)
+        working += 1
+        most = max(most, working, len(asyncio.all_tasks()) - 1)
+        await asyncio.sleep(0)
+        working -= 1
+
+    queue = WorkQueue(work, (), at_once=3)
+    for key in range(500):
+        queue.add(key)
+    while len(begun) < 500:
+        await asyncio.sleep(0)
+    assert begun == list(range(500))
+    assert most == 3, "and no more tasks than that wait in memory"
+    await queue.close(1)
+
+
+async def test_who_says_how_long_to_wait_is_not_asked_before(monkeypatch):
+    monkeypatch.setattr(workqueue, "_FIRST_DELAY", 0.0)
+    tries = []
+
+    async def work(key):
+        tries.append(asyncio.get_running_loop().time())
+        if len(tries) == 1:
+            raise ClusterUnavailable("busy", 0.1)
+
+    queue = WorkQueue(work, (ClusterUnavailable,))
+    queue.add(1)
+    await asyncio.sleep(0.3)
+    assert tries[1] - tries[0] >= 0.1
     await queue.close(0)
 
 

@@ -36,7 +36,7 @@ egress: {{ ternary (dict "service" "v6-node-egress" "port" 3128 | toJson) "null"
 isolation:
   {{- include "v6-node.isolationSection" . | nindent 2 }}
 jobs:
-  {{- omit .Values.jobs "templates" "lookUpClasses" | toYaml | nindent 2 }}
+  {{- omit .Values.jobs "templates" "lookUpClasses" "quota" | toYaml | nindent 2 }}
 {{- end }}
 
 {{/*

@@ -4,7 +4,7 @@ prints one line for each fault; all faults are shown at once. No sentence repeat
 */}}
 
 {{- define "v6-node.validate" -}}
-{{- $rules := list "ownNamespace" "apiKey" "protocol" "server" "serverAccess" "policies" "encryption" "databases" "whitelist" "tunnels" "variables" "labels" "proxyBudget" "templateNames" "resources" "profileRules" "profiles" "classes" "isolation" -}}
+{{- $rules := list "ownNamespace" "apiKey" "protocol" "server" "serverAccess" "policies" "encryption" "databases" "whitelist" "tunnels" "variables" "labels" "proxyBudget" "templateNames" "resources" "quota" "kueue" "profileRules" "profiles" "classes" "isolation" -}}
 {{- $lines := list -}}
 {{- range $rules -}}
 {{- with include (printf "v6-node.faults.%s" .) $ | trim }}{{ $lines = append $lines . }}{{ end -}}
@@ -150,6 +150,26 @@ jobs.priorityClassName {{ . | quote }} is for what the cluster lives on, which a
 {{- $request := include "v6-node.bytes" (dig "requests" "memory" "" $resources | toString) -}}
 {{- if and $limit $request (lt (float64 $limit) (float64 $request)) }}
 jobs.resources.limits.memory {{ $resources.limits.memory | quote }} is less than jobs.resources.requests.memory {{ $resources.requests.memory | quote }}; raise the limit or lower the request.
+{{- end -}}
+{{- end }}
+
+{{/* With the scope that keeps launcher and proxy out, a quota counts pods and what they ask for, and nothing else. */}}
+{{- define "v6-node.faults.quota" -}}
+{{- $counted := list "pods" "cpu" "memory" "requests.cpu" "requests.memory" "limits.cpu" "limits.memory" -}}
+{{- range $key, $most := .Values.jobs.quota -}}
+{{- if not (or (has $key $counted) (regexMatch "^requests\\.[a-z0-9]([-a-z0-9.]*[a-z0-9])?/[A-Za-z0-9]([-_.A-Za-z0-9]*[A-Za-z0-9])?$" $key)) }}
+jobs.quota: {{ $key | quote }} can't be counted of algorithms alone; use {{ join ", " $counted }}, or requests. and a device, for example requests.nvidia.com/gpu.
+{{- else if and (eq $key "limits.cpu") (not (dig "limits" "cpu" "" $.Values.jobs.resources)) }}
+jobs.quota: "limits.cpu" would keep out every algorithm, as jobs.resources.limits.cpu gives them none; set that, or use requests.cpu.
+{{- else if and (eq $key "pods") (not (regexMatch "^[0-9]+$" ($most | toString))) }}
+jobs.quota.pods {{ $most | quote }} is no whole number; pods are counted.
+{{- end -}}
+{{- end -}}
+{{- end }}
+
+{{- define "v6-node.faults.kueue" -}}
+{{- if hasKey (.Values.jobs.podLabels | default dict) "kueue.x-k8s.io/queue-name" }}
+jobs.podLabels: label "kueue.x-k8s.io/queue-name" belongs on Jobs, not on their pods; give the queue's name in jobs.kueue.queueName.
 {{- end -}}
 {{- end }}
 
