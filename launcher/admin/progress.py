@@ -58,7 +58,9 @@ def step(seen: Seen) -> Step:
     pod = launcher(seen)
     if wanted is None or not _current(wanted, pod) or pod is None:
         refused = wanted and warning(seen.events, wanted, {"FailedCreate"})
-        trouble = Trouble(f"The launcher's pod can't be made: {words(refused['message'])}", _SOON) if refused else None
+        trouble = (
+            Trouble(f"The launcher's pod can't be made: {words(refused.get('message'))}", _SOON) if refused else None
+        )
         return Step("the launcher's pod is made", trouble)
     kept = held(pod, seen.events, "launcher")
     if kept is not None:
@@ -115,7 +117,9 @@ def _not_started(pod: Tree, events: Sequence[Tree], container: str, waiting: Tre
         sentence = f"The {container}'s container can't be made: {words(waiting.get('message') or reason)}"
         return Step("the container is made", Trouble(sentence, _SOON))
     found = warning(events, pod, _MOUNTS)
-    trouble = Trouble(f"The {container}'s pod can't be set up: {words(found['message'])}", _LATER) if found else None
+    trouble = (
+        Trouble(f"The {container}'s pod can't be set up: {words(found.get('message'))}", _LATER) if found else None
+    )
     return Step("volumes are mounted and images are pulled", trouble)
 
 
@@ -219,7 +223,7 @@ def _online_by_events(events: Sequence[Tree], pod: Tree) -> bool:
 def _from_events(events: Sequence[Tree], pod: Tree) -> Trouble | None:
     last = said_of_itself(events, pod, {"Online", "Offline", "IsolationFailed", "IsolationHolds"})
     bad = last and last["reason"] in {"Offline", "IsolationFailed"}
-    return Trouble(words(last["message"]), _LATER) if bad and last else None
+    return Trouble(words(last.get("message")), _LATER) if bad and last else None
 
 
 def words(message: str | None) -> str:

@@ -55,7 +55,7 @@ def runtime_classes(wishes: Wishes, classes: Sequence[Tree]) -> Finding:
     missing = [name for name in wishes.runtime_classes if name not in there]
     if missing:
         sentence = f"There is no RuntimeClass {', '.join(missing)} (there is: {', '.join(there) or 'none'})."
-        remedy = "correct jobs.runtimeClasses, or have the cluster's administrator install that runtime"
+        remedy = "correct runtimeClassName in jobs.profiles, or have the cluster's administrator install that runtime"
         return fail("runtimes", sentence, remedy)
     found = f"RuntimeClasses beside the default: {', '.join(there)}." if there else "Only the default runtime."
     return ok("runtimes", found)

@@ -21,7 +21,7 @@ MADE = {
 """What the chart makes in the namespace, whatever the values are."""
 LAUNCHERS = (
     ("batch", "jobs", ("get", "list", "watch", "create", "delete")),
-    ("", "pods", ("list", "watch", "delete")),
+    ("", "pods", ("list", "watch")),
     ("", "pods/log", ("get",)),
     ("networking.k8s.io", "networkpolicies", ("list", "watch")),
     ("", "events", ("list", "watch", "create")),
@@ -65,6 +65,8 @@ def wanted(wishes: Wishes, *, namespace_there: bool) -> tuple[Right, ...]:
     groups = {group: list(kinds) for group, kinds in MADE.items()}
     if wishes.disruption_budget:
         groups["policy"] = ["poddisruptionbudgets"]
+    if wishes.quota:
+        groups[""].append("resourcequotas")
     found = [Right(verb, group, kind, INSTALL) for group, kinds in groups.items() for kind in kinds for verb in _WRITE]
     found += [Right(verb, group, kind, LAUNCH) for group, kind, verbs in LAUNCHERS for verb in verbs]
     found += [Right("escalate", _RBAC, "roles", "escalate")]

@@ -127,19 +127,30 @@ class Wishes:
         return bool(self._at("admissionPolicy.enabled"))
 
     @property
+    def quota(self) -> bool:
+        """Whether the chart limits what all algorithms together may ask for."""
+        return bool(self._at("jobs.quota"))
+
+    @property
     def disruption_budget(self) -> bool:
         """Whether the proxy has a PodDisruptionBudget."""
         return bool(self._at("proxy.podDisruptionBudget.enabled"))
 
     @property
     def runtime_classes(self) -> tuple[str, ...]:
-        """RuntimeClasses that jobs may name."""
-        return tuple(self._at("jobs.runtimeClasses") or ())
+        """RuntimeClasses that profiles name."""
+        named = [each.get("runtimeClassName") for each in self._profiles]
+        return tuple(dict.fromkeys(str(each) for each in named if each))
+
+    @property
+    def _profiles(self) -> tuple[Mapping[str, Any], ...]:
+        return tuple((self._at("jobs.profiles") or {}).values())
 
     @property
     def priority_classes(self) -> tuple[str, ...]:
         """PriorityClasses that pods name."""
         named = [self._at(f"{part}.priorityClassName") for part in ("launcher", "proxy", "jobs", "egress", "tunnels")]
+        named += [each.get("priorityClassName") for each in self._profiles]
         return tuple(dict.fromkeys(str(each) for each in named if each))
 
     @property

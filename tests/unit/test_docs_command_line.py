@@ -11,7 +11,7 @@ from launcher.admin.progress import Seen
 
 PAGE = (Path(__file__).parents[2] / "docs" / "command-line.md").read_text()
 PODS = {"run", "check-isolation"}
-ELSEWHERE = {"translate"}
+ELSEWHERE = {"render", "translate"}
 
 
 def commands() -> dict[str, set[str]]:

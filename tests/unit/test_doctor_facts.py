@@ -224,7 +224,7 @@ def test_where_the_task_volume_comes_from(values: str, classes: Any, machines: i
 
 def test_runtimes_and_priorities_that_values_name_have_to_be_there():
     assert levels(clusterfacts.runtime_classes(asking(), [thing("gvisor")])) == [OK]
-    missing = clusterfacts.runtime_classes(asking("jobs: {runtimeClasses: [kata]}"), [thing("gvisor")])
+    missing = clusterfacts.runtime_classes(asking("jobs: {profiles: {x: {runtimeClassName: kata}}}"), [thing("gvisor")])
     assert levels(missing) == [FAIL] and "kata" in said(missing) and "gvisor" in said(missing)
     wishes = asking("jobs: {priorityClassName: low}\nproxy: {priorityClassName: low}")
     assert levels(clusterfacts.priority_classes(wishes, [])) == [FAIL]

@@ -116,7 +116,7 @@ def outcome(jobs: dict[str, Any], gpu: bool) -> tuple[str, Manifests | None, Nod
     if fault := jsonschema.exceptions.best_match(JOBS_SCHEMA.iter_errors(jobs)):
         return ".".join(["jobs", *map(str, fault.absolute_path)]), None, None
     node = {**TREE["node"], "algorithm_device_requests": {"gpu": gpu}}
-    kept = {key: value for key, value in jobs.items() if key not in {"templates", "lookUpClasses"}}
+    kept = {key: value for key, value in jobs.items() if key not in {"templates", "lookUpClasses", "quota"}}
     try:
         config = NodeConfig.model_validate({"node": node, "kubernetes": {**TREE["kubernetes"], "jobs": kept}})
     except ValidationError as error:

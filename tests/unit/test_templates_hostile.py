@@ -141,4 +141,5 @@ def test_every_place_of_the_careless_template_holds_a_value(careless: JobTemplat
 
 def test_a_text_of_a_mebibyte_is_a_leaf(careless: JobTemplates) -> None:
     texts = ['"\n- {{ x: *y }}' * 2**16]
-    assert careless.render("careless.yaml.j2", replaced(HARMLESS, texts))["plain"] == replaced("mark10end", texts)
+    usual = careless.render("careless.yaml.j2", HARMLESS)
+    assert careless.render("careless.yaml.j2", replaced(HARMLESS, texts))["plain"] == replaced(usual["plain"], texts)

@@ -75,5 +75,6 @@ NO_STEPS = {
     "TaskFiles.output_size": "looks, and changes nothing",
     "TaskFiles.tmp_sub_path": "a name",
     "V4Session.identity": "known since the login",
+    "V4Session.is_subtask": "asks, and changes nothing",
 }
 """What the launcher calls, working on a run, that is no step; and why not."""
