@@ -27,6 +27,8 @@ from tests.stage.task import Task
 from tests.stage.waiting import wait_until
 from tests.stage.watching import Witness
 
+pytestmark = pytest.mark.slow  # several nodes, and bursts
+
 LIMIT = 2
 QUEUE = "algorithms"
 QUEUE_LABEL = "kueue.x-k8s.io/queue-name"

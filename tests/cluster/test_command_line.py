@@ -22,6 +22,8 @@ from tests.stage.node import images_for, owner_of_this_process
 from tests.stage.task import Task
 from tests.stage.waiting import wait_until
 
+pytestmark = pytest.mark.slow  # nodes that come and go
+
 
 @dataclass
 class Site:

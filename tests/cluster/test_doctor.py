@@ -21,6 +21,8 @@ from tests.stage.kube import Kubectl
 from tests.stage.node import owner_of_this_process, values_for
 from tests.stage.waiting import wait_until
 
+pytestmark = pytest.mark.slow  # many examinations
+
 TRIED = ("network policies", "images", "server", "api key", "clocks", "dns", "storage")
 
 

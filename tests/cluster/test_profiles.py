@@ -22,6 +22,8 @@ from tests.stage.task import Task
 from tests.stage.waiting import wait_until
 from tests.unit.doc_overrides import INIT, POOL, SIDECAR, values_below
 
+pytestmark = pytest.mark.slow  # waits for GPUs that others have
+
 RUNTIME = "v6-test-runc"
 """A RuntimeClass of the tests' own: every containerd has the handler runc."""
 DEVICE = "example.org/v6-test-gpu"

@@ -9,6 +9,8 @@ from tests.cluster import figures
 from tests.faults.site import FaultySite
 from tests.soak import batch, report
 
+pytestmark = pytest.mark.slow  # minutes
+
 RUNS = 40
 
 
