@@ -8,7 +8,7 @@ import re
 import signal
 
 from launcher.kubeapi import Tree
-from launcher.runs import JobState, Outcome, RunStatus
+from launcher.runs import Cause, JobState, Outcome, RunStatus
 from launcher.waiting import CONTAINER, waiting
 
 # What kubelet calls a container that ended before its first instruction (pkg/kubelet/kuberuntime).
@@ -77,12 +77,12 @@ def _imposed(pod: Tree) -> Outcome | None:
     if reason == "DeadlineExceeded":
         seconds = pod.get("spec", {}).get("activeDeadlineSeconds", "?")
         sentence = f"The algorithm was ended because it ran longer than the {seconds} seconds that this node allows."
-        return Outcome(RunStatus.CRASHED, sentence, detail)
+        return Outcome(RunStatus.CRASHED, sentence, detail, Cause.DEADLINE)
     if reason == "Evicted":
-        return Outcome(RunStatus.CRASHED, _evicted(words), detail)
+        return Outcome(RunStatus.CRASHED, _evicted(words), detail, Cause.EVICTION)
     if _REFUSED_BY_MACHINE.fullmatch(reason):
         sentence = f"The machine that was to run the algorithm refused it: {words} Send the task again."
-        return Outcome(RunStatus.START_FAILED, sentence, detail)
+        return Outcome(RunStatus.START_FAILED, sentence, detail, Cause.PLACE)
     if reason in _DISRUPTIONS:
         return _disrupted(reason, detail)
     for condition in status.get("conditions") or ():
@@ -103,7 +103,9 @@ def _evicted(words: str) -> str:
 
 def _disrupted(reason: str, detail: str) -> Outcome:
     why = _DISRUPTIONS.get(reason, f"the cluster removed its pod ({reason or 'no reason was given'})")
-    return Outcome(RunStatus.UNKNOWN_ERROR, f"The algorithm was ended because {why}; {_SEND_AGAIN}.", detail)
+    return Outcome(
+        RunStatus.UNKNOWN_ERROR, f"The algorithm was ended because {why}; {_SEND_AGAIN}.", detail, Cause.DISRUPTION
+    )
 
 
 def _ended(terminated: Tree, pod: Tree) -> Outcome:
@@ -113,13 +115,20 @@ def _ended(terminated: Tree, pod: Tree) -> Outcome:
     if code == 0:
         return Outcome(RunStatus.COMPLETED)
     if reason in _NEVER_RAN:
-        return Outcome(RunStatus.START_FAILED, _entry_point(words), detail)
+        return Outcome(RunStatus.START_FAILED, _entry_point(words), detail, Cause.IMAGE)
     if reason == "ContainerStatusUnknown":
-        return Outcome(RunStatus.UNKNOWN_ERROR, f"The algorithm's machine lost its container; {_SEND_AGAIN}.", detail)
+        return Outcome(
+            RunStatus.UNKNOWN_ERROR,
+            f"The algorithm's machine lost its container; {_SEND_AGAIN}.",
+            detail,
+            Cause.DISRUPTION,
+        )
     if reason == "OOMKilled":
         sentence = f"The algorithm was ended because it used more memory than its limit of {_memory_limit(pod)}."
-        return Outcome(RunStatus.CRASHED, sentence, detail)
-    return Outcome(RunStatus.CRASHED, f"The algorithm ended with exit code {code}{_meaning(code)}.", detail)
+        return Outcome(RunStatus.CRASHED, sentence, detail, Cause.MEMORY)
+    return Outcome(
+        RunStatus.CRASHED, f"The algorithm ended with exit code {code}{_meaning(code)}.", detail, Cause.EXIT_CODE
+    )
 
 
 def _entry_point(words: str) -> str:
@@ -155,7 +164,7 @@ def _job_failed(condition: Tree) -> Outcome:
     detail = f"job {condition.get('reason')}: {words}"
     if "DisruptionTarget" in words:
         return _disrupted("the machine was drained, lost or needed for something else", detail)
-    return Outcome(RunStatus.UNKNOWN_ERROR, f"The algorithm's pod did not finish: {words}", detail)
+    return Outcome(RunStatus.UNKNOWN_ERROR, f"The algorithm's pod did not finish: {words}", detail, Cause.DISRUPTION)
 
 
 def _words(message: str) -> str:

@@ -5,6 +5,7 @@ and parses every object twice.
 """
 
 import json
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -12,6 +13,8 @@ from typing import Any
 import aiohttp
 from kubernetes.aio import client, config
 from kubernetes.aio.client.exceptions import ApiException
+
+from launcher.metrics import KUBERNETES, KUBERNETES_SECONDS
 
 Tree = dict[str, Any]
 JSON, APPLY = "application/json", "application/apply-patch+yaml"
@@ -81,6 +84,7 @@ class KubeApi:
         *,
         content_type: str = JSON,
     ) -> AsyncIterator[aiohttp.ClientResponse]:
+        verb, begun, answered = _verb(method, path, query or {}), time.monotonic(), False
         try:
             request = await self._client.param_serialize(
                 method,
@@ -92,15 +96,35 @@ class KubeApi:
             )
             answer = await self._client.call_api(*request, _request_timeout=limits, _preload_content=False)
             async with answer.response as response:
+                answered = True
+                KUBERNETES.labels(verb, response.status).inc()
+                KUBERNETES_SECONDS.labels(verb).observe(time.monotonic() - begun)
                 if response.status >= 400:
                     raise _refusal(response.status, await response.text())
                 yield response
         except (aiohttp.ClientError, TimeoutError, OSError, ApiException, ValueError) as error:
+            if not answered:
+                KUBERNETES.labels(verb, "none").inc()
             raise ClusterUnavailable(f"{method} {path}: {error or type(error).__name__}") from error
 
     async def close(self) -> None:
         """Close the connections."""
         await self._client.close()  # type: ignore[no-untyped-call]
+
+
+def _verb(method: str, path: str, query: Tree) -> str:
+    """What a request does, in Kubernetes' own words; `log` is the reading of one.
+
+    See https://kubernetes.io/docs/reference/access-authn-authz/authorization/#determine-the-request-verb
+    """
+    if method != "GET":
+        return {"POST": "create", "PATCH": "patch", "DELETE": "delete"}[method]
+    if path.endswith("/log"):
+        return "log"
+    if "watch" in query:
+        return "watch"
+    _, _, below = path.partition("/namespaces/")
+    return "list" if below.count("/") == 1 else "get"
 
 
 def _refusal(status: int, text: str) -> Exception:

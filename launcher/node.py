@@ -25,6 +25,8 @@ from launcher.isolationcheck import IsolationCheck
 from launcher.kubeapi import ApiRefusal, ClusterUnavailable, KubeApi
 from launcher.launch import NOBODY, Launch
 from launcher.machineload import report_load
+from launcher.metrics import REGISTRY
+from launcher.metricsport import MetricsPort
 from launcher.networkpolicies import rules
 from launcher.reconciler import Reconciler
 from launcher.registry import Registry
@@ -75,7 +77,11 @@ async def run_node(
     await status.serve()
     api = KubeApi()
     try:
-        async with http_session(config.kubernetes.server) as http, asyncio.TaskGroup() as background:
+        async with (
+            MetricsPort(REGISTRY) as metrics,
+            http_session(config.kubernetes.server) as http,
+            asyncio.TaskGroup() as background,
+        ):
             cluster = Cluster(api, config.kubernetes.namespace)
             background.create_task(cluster.watch())
             await cluster.first_look()
@@ -124,11 +130,10 @@ async def run_node(
                 share_logs=config.node.share_algorithm_logs,
                 may_start=lambda: gate.may_start,
             )
-            cluster.on_change = reconciler.changed
-            cluster.on_policy_change = lambda policy: None if check.own_doing(policy) else gate.policies_changed()
+            metrics.refresh = reconciler.show_progress
             databases = status.databases = _database_check(config, CheckJobs(cluster, files, launch, "databases"))
             await _patiently(databases.clean_up)
-            _obey(gate, reconciler, kill=config.kubernetes.isolation.onFailure == "kill")
+            _wire(cluster, check, gate, reconciler, kill=config.kubernetes.isolation.onFailure == "kill")
             reconciler.recover()
             background.create_task(gate.keep())
             background.create_task(_tell_of_itself(config, session, cluster, gate, databases))
@@ -145,7 +150,10 @@ async def run_node(
         await api.close()
 
 
-def _obey(gate: Gate, reconciler: Reconciler, *, kill: bool) -> None:
+def _wire(cluster: Cluster, check: IsolationCheck, gate: Gate, reconciler: Reconciler, *, kill: bool) -> None:
+    """Have each part told what it has to know of the others."""
+    cluster.on_change = reconciler.changed
+    cluster.on_policy_change = lambda policy: None if check.own_doing(policy) else gate.policies_changed()
     gate.on_resume = reconciler.resume
     if kill:
         gate.on_breach = lambda: reconciler.killed(None, "The node ended it: its isolation does not hold.")

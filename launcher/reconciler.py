@@ -4,7 +4,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from launcher import audit
 from launcher.algorithmenv import UnknownDatabase
@@ -18,8 +18,9 @@ from launcher.invariants import InvariantError
 from launcher.kubeapi import ApiRefusal, ClusterUnavailable, Tree
 from launcher.launch import Launch
 from launcher.logfollow import LogFollower
+from launcher.progress import Progress, Stage, show, state
 from launcher.runcontext import NoRunContext
-from launcher.runs import JobState, Outcome, Receipt, Run, RunStatus, ServerState, Step, decide
+from launcher.runs import Cause, JobState, Outcome, Receipt, Run, RunStatus, ServerState, Step, decide
 from launcher.session import InputUnreadable, LoginRefused, ServerRefusal, ServerUnavailable, Session
 from launcher.taskfiles import TaskFiles
 from launcher.templates import TemplateError
@@ -49,6 +50,7 @@ class _Entry:
     noted: str | None = None
     job: Tree | None = None
     pod: Tree | None = None
+    progress: Progress = field(default_factory=Progress)
 
 
 class Reconciler:
@@ -122,6 +124,7 @@ class Reconciler:
             if entry.server is ServerState.CLOSED and entry.run and entry.run.assigned_at == run.assigned_at:
                 continue
             entry.server, entry.run = ServerState.OPEN, run
+            entry.progress.reached(Stage.HEARD)
         self._look_at(run.id for run in runs)
 
     def killed(self, run_ids: list[int] | None, reason: str = "") -> None:
@@ -148,6 +151,10 @@ class Reconciler:
     def tmp_in_use(self) -> set[str]:
         """The shared directories of the jobs that have a run here."""
         return {self._files.tmp_sub_path(entry.run) for entry in self._entries.values() if entry.run}
+
+    def show_progress(self) -> None:
+        """Set the metrics that are about all runs."""
+        show(entry.progress for entry in self._entries.values())
 
     async def close(self, patience: float) -> None:
         """Finish the steps that are under way, for at most `patience` seconds; Jobs go on running."""
@@ -176,6 +183,7 @@ class Reconciler:
             killed=entry.killed,
         )
         log.debug(step.name, extra={"fields": {"run": run_id}})
+        entry.progress.state = state(entry.server, job)
         if step is Step.START and not self._may_start():
             return False
         if entry.run and (act := self._steps.get(step)):
@@ -188,6 +196,7 @@ class Reconciler:
                 await self._logs.stop(run_id)
                 keep_log = entry.keep_log or not self._share_logs
                 await asyncio.to_thread(self._files.remove, run_id, keep_log=keep_log)
+                entry.progress.reached(Stage.CLEANED)
                 log.info("cleaned up", extra={"fields": {"run": run_id}})
                 return True
             case Step.DELETE_JOB:
@@ -231,10 +240,11 @@ class Reconciler:
         try:
             content = await self._session.take(run)
         except InputUnreadable as error:
-            return await self._deliver(run, entry, Parcel(Outcome(RunStatus.FAILED, str(error))))
+            return await self._deliver(run, entry, Parcel(Outcome(RunStatus.FAILED, str(error), cause=Cause.INPUT)))
         if content is None:
             entry.server = ServerState.CLOSED
             return True
+        entry.progress.reached(Stage.TAKEN)
         try:
             approved = await self._approval.of(run)
             entry.policy = approved.rule
@@ -242,14 +252,16 @@ class Reconciler:
             manifest = await self._launch.manifest(run, approved)
             further = self._launch.further_files(run, content)
             await asyncio.to_thread(self._files.prepare, run, content, token, further)
+            entry.progress.reached(Stage.WRITTEN)
             if entry.killed or not self._may_start():  # any more: all this took a while
                 return entry.killed
             job = await self._cluster.create_job(manifest)
         except NotApproved as refusal:
             entry.policy, end = refusal.rule, refusal.outcome
         except (ServerRefusal, UnknownDatabase, NoRunContext, Unresolved, *NO_MANIFEST, ApiRefusal) as error:
-            end = Outcome(RunStatus.START_FAILED, _sentence(error))
+            end = Outcome(RunStatus.START_FAILED, _sentence(error), cause=Cause.MANIFEST)
         else:
+            entry.progress.reached(Stage.CREATED)
             return await self._launched(run, job)
         return await self._deliver(run, entry, Parcel(end))
 
@@ -263,6 +275,7 @@ class Reconciler:
         self._follow(run)  # first: the server may take its time
         await self._session.report_active(run)
         entry.active_reported = True
+        entry.progress.runs(self._cluster.job(run.id), self._cluster.pod(run.id))
         return True
 
     def _follow(self, run: Run) -> None:
@@ -296,14 +309,18 @@ class Reconciler:
         end = outcome(job, pod) if job else None
         if job is None or end is None:
             return True
+        entry.progress.runs(job, pod)
+        entry.progress.noticed(pod)
         async with self._delivery.place(run):
-            return await self._deliver(run, entry, await self._delivery.collect(run, end, job, pod))
+            parcel = await self._delivery.collect(run, end, job, pod)
+            entry.progress.reached(Stage.READ)
+            return await self._deliver(run, entry, parcel)
 
     async def _report_vanished(self, run: Run, entry: _Entry) -> bool:
         if await self._unseen_job(run):
             return True
         killed = self._files.killed(run)
-        end = Outcome(RunStatus.UNKNOWN_ERROR, VANISHED) if killed is None else Outcome(RunStatus.KILLED, killed)
+        end = Outcome(RunStatus.UNKNOWN_ERROR, VANISHED, cause=Cause.VANISHED) if killed is None else _killed(killed)
         return await self._deliver(run, entry, Parcel(end, kept=await self._logs.collect(run, None)))
 
     async def _unseen_job(self, run: Run) -> bool:
@@ -319,10 +336,12 @@ class Reconciler:
             return True
         pod = self._cluster.pod(run.id)
         kept = await self._logs.collect(run, pod["metadata"]["name"] if pod else None, patience=0)
-        return await self._deliver(run, entry, Parcel(Outcome(RunStatus.KILLED, entry.killed_because), kept=kept))
+        return await self._deliver(run, entry, Parcel(_killed(entry.killed_because), kept=kept))
 
     async def _deliver(self, run: Run, entry: _Entry, parcel: Parcel) -> bool:
+        entry.progress.noticed()
         receipt = await self._delivery.hand_over(run, parcel)
+        entry.progress.reached(Stage.DELIVERED)
         entry.keep_log = not receipt.whole
         entry.server = ServerState.CLOSED
         self._audit(run.id, entry, receipt)
@@ -336,7 +355,7 @@ class Reconciler:
                 entry.job, entry.pod = job, pod
             elif not await asyncio.to_thread(self._files.audited, run_id):
                 # Closed by the server itself, or delivered by a launcher that ended at that very moment.
-                end = outcome(job, pod) or Outcome(RunStatus.KILLED, "The server had closed the run already.")
+                end = outcome(job, pod) or _killed("The server had closed the run already.")
                 self._audit(run_id, entry, Receipt(end, None, None))
             await self._cluster.delete_job(job)
 
@@ -346,6 +365,10 @@ class Reconciler:
         known = audit.of_job(job) if job else audit.of_run(entry.run, entry.policy) if entry.run else {}
         audit.write(self._session.identity, run_id, known, receipt, pod=pod)
         self._files.note_audited(run_id)
+
+
+def _killed(sentence: str) -> Outcome:
+    return Outcome(RunStatus.KILLED, sentence, cause=Cause.KILLED)
 
 
 def _sentence(error: Exception) -> str:
