@@ -157,4 +157,7 @@ def _condition(pod: Tree, kind: str) -> Tree:
 
 
 def _moment(stamp: str | None) -> float | None:
-    return datetime.fromisoformat(stamp).timestamp() if stamp else None
+    try:
+        return datetime.fromisoformat(stamp).timestamp() if stamp else None
+    except ValueError:  # no run may fail over its metrics
+        return None

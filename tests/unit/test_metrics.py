@@ -147,6 +147,16 @@ def test_the_cluster_s_stages_are_timed_by_its_own_stamps():
     }
 
 
+def test_stamps_that_cannot_be_read_do_no_harm():
+    ran = {"terminated": {"exitCode": 0, "startedAt": "once upon", "finishedAt": "a time"}}
+    pod = {"status": {"containerStatuses": [{"name": "algorithm", "state": ran}]}}
+    progress = Progress()
+    progress.reached(Stage.CREATED)
+    progress.runs({"metadata": {"creationTimestamp": "000003"}}, pod)
+    progress.noticed(pod)
+    assert progress.undelivered_since is not None
+
+
 def test_a_job_of_an_earlier_launcher_is_not_timed_twice():
     pod = {"status": {"containerStatuses": [{"name": "algorithm", "state": {"running": {"startedAt": stamp(1)}}}]}}
     with moving(launcher.metrics.REGISTRY) as moved:
