@@ -41,6 +41,13 @@ def job_state(job: Tree | None, pod: Tree | None) -> JobState:
     return JobState.RUNNING if "running" in _container_state(pod) else JobState.PENDING
 
 
+def over(job: Tree, pod: Tree | None) -> bool:
+    """Whether the algorithm ran and never will again: what is only hopeless may still begin while its Job is there."""
+    conditions = job.get("status", {}).get("conditions") or ()
+    ended = any(each["type"] in {"Failed", "Complete"} and each["status"] == "True" for each in conditions)
+    return ended or "terminated" in _container_state(pod)
+
+
 def outcome(job: Tree, pod: Tree | None) -> Outcome | None:
     """How the run ended, or None if it did not yet.
 

@@ -13,7 +13,7 @@ from launcher.cluster import Cluster
 from launcher.config import Jobs
 from launcher.delivery import Delivery, Parcel
 from launcher.destinations import Unresolved
-from launcher.diagnosis import job_state, outcome
+from launcher.diagnosis import job_state, outcome, over
 from launcher.invariants import InvariantError
 from launcher.kubeapi import ApiRefusal, ClusterUnavailable, Tree
 from launcher.launch import Launch
@@ -48,9 +48,14 @@ class _Entry:
     keep_log: bool = False
     policy: str | None = None
     noted: str | None = None
+    held_back: bool = False
     job: Tree | None = None
     pod: Tree | None = None
     progress: Progress = field(default_factory=Progress)
+
+
+async def _nothing() -> str:
+    return ""
 
 
 class Reconciler:
@@ -65,6 +70,8 @@ class Reconciler:
         approval: decides what may run.
         share_logs: whether the algorithm's log goes to the server.
         may_start: whether runs may be started now; what runs already is looked after in any case.
+        lacks_room: why no more runs may be taken for now, as a sentence; empty if they may.
+        keep_failed: for how many seconds Jobs and files of failed runs are kept.
     """
 
     def __init__(
@@ -78,6 +85,8 @@ class Reconciler:
         approval: Approval,
         share_logs: bool,
         may_start: Callable[[], bool],
+        lacks_room: Callable[[], Awaitable[str]] = _nothing,
+        keep_failed: Callable[[], float] = lambda: 0.0,
     ) -> None:
         self._session = session
         self._cluster = cluster
@@ -87,6 +96,8 @@ class Reconciler:
         self._jobs = jobs
         self._share_logs = share_logs
         self._may_start = may_start
+        self._lacks_room = lacks_room
+        self._keep_failed = keep_failed
         self._logs = LogFollower(cluster, files, jobs.maxLogBytes, session.show_log if share_logs else None)
         self._delivery = Delivery(session, files, launch, self._logs, jobs, share_logs=share_logs)
         self._entries: dict[int, _Entry] = {}
@@ -173,6 +184,9 @@ class Reconciler:
         job = self._job_state(run_id, entry)
         if job not in {JobState.NONE, JobState.FOREIGN} and entry.run:
             self._note_launched(entry.run, entry)
+        kept = entry.server is ServerState.CLOSED and job is JobState.FINISHED and self._seconds_kept(run_id)
+        if kept:
+            self._queue.add_later(run_id, kept)
         step = decide(
             entry.server,
             job,
@@ -181,11 +195,14 @@ class Reconciler:
             files=job is JobState.NONE and self._files.exist(run_id),
             active_reported=entry.active_reported,
             killed=entry.killed,
+            kept=bool(kept),
         )
         log.debug(step.name, extra={"fields": {"run": run_id}})
         entry.progress.state = state(entry.server, job)
         if step is Step.START and not self._may_start():
             return False
+        if step is Step.START and entry.run and (why := await self._lacks_room()):
+            return await self._hold_back(entry.run, entry, why)
         if entry.run and (act := self._steps.get(step)):
             return await act(entry.run, entry)
         match step:
@@ -227,6 +244,20 @@ class Reconciler:
                 entry.killed, entry.killed_because = True, reason
         except OSError as error:  # the run goes on without
             log.warning("a Job can't be noted", extra={"fields": {"run": run.id, "reason": str(error)}})
+
+    async def _hold_back(self, run: Run, entry: _Entry, why: str) -> bool:
+        """Leave a run pending until `resume`, and say why."""
+        if not entry.held_back and await self._session.show_log(run, f"{why}\n"):
+            entry.held_back = True
+            log.info("waits", extra={"fields": {"run": run.id, "reason": why}})
+        return False
+
+    def _seconds_kept(self, run_id: int) -> float:
+        """For how long what an ended run left is still kept."""
+        retention, job = self._keep_failed(), self._cluster.job(run_id)
+        ended = retention and job is not None and over(job, self._cluster.pod(run_id))
+        failed = self._files.failed_for(run_id) if ended else None
+        return 0.0 if failed is None else max(retention - failed, 0.0)
 
     async def _ask_server(self, run_id: int, entry: _Entry) -> None:
         run = await self._session.find(run_id)
@@ -364,7 +395,7 @@ class Reconciler:
         job, pod = self._cluster.job(run_id) or entry.job, self._cluster.pod(run_id) or entry.pod
         known = audit.of_job(job) if job else audit.of_run(entry.run, entry.policy) if entry.run else {}
         audit.write(self._session.identity, run_id, known, receipt, pod=pod)
-        self._files.note_audited(run_id)
+        self._files.note_audited(run_id, failed=receipt.end.failed)
 
 
 def _killed(sentence: str) -> Outcome:

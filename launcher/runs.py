@@ -160,7 +160,14 @@ class Step(Enum):
 
 
 def decide(  # noqa: PLR0911  a table
-    server: ServerState, job: JobState, *, launched: bool, files: bool, active_reported: bool, killed: bool
+    server: ServerState,
+    job: JobState,
+    *,
+    launched: bool,
+    files: bool,
+    active_reported: bool,
+    killed: bool,
+    kept: bool = False,
 ) -> Step:
     """Choose the next step for a run.
 
@@ -171,6 +178,7 @@ def decide(  # noqa: PLR0911  a table
         files: whether the run has a directory on the task volume.
         active_reported: whether the server was told that the algorithm runs.
         killed: whether the server ordered the run to be killed.
+        kept: whether what an ended run left is to stay a while, for somebody to look at.
     """
     match server, job:
         case _, JobState.FOREIGN:
@@ -186,6 +194,8 @@ def decide(  # noqa: PLR0911  a table
             return Step.ASK_SERVER
         case ServerState.CLOSED, JobState.NONE:
             return Step.REMOVE_FILES if files else Step.FORGET
+        case ServerState.CLOSED, JobState.FINISHED if kept:
+            return Step.WAIT
         case ServerState.CLOSED, _:
             return Step.DELETE_JOB
         case _, JobState.NONE:

@@ -62,9 +62,10 @@ class Site(RuleBasedStateMachine):
         kinds=WATCHES,
         seconds=LAGS,
         gate_open=st.sampled_from([True, True, False]),
+        keep_failed=st.sampled_from([0.0, 3600.0]),
     )
-    def a_beginning(self, plans, kinds, seconds, gate_open):
-        self.world.gate_open = gate_open
+    def a_beginning(self, plans, kinds, seconds, gate_open, keep_failed):
+        self.world.gate_open, self.world.keep_failed = gate_open, keep_failed
         for call, fates in plans:
             self.calls_will_meet_trouble(call, fates)
         self.a_watch_lags(kinds, seconds)
@@ -182,6 +183,11 @@ class Site(RuleBasedStateMachine):
     @rule(seconds=PAUSES)
     def the_gate_opens_and_shuts(self, seconds):
         self.world.set_gate(is_open=not self.world.gate_open)
+        self.settle(seconds)
+
+    @rule(seconds=PAUSES)
+    def the_volume_fills_and_empties(self, seconds):
+        self.world.set_room(has_room=not self.world.has_room)
         self.settle(seconds)
 
     @rule(seconds=PAUSES)
