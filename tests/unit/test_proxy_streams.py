@@ -226,6 +226,8 @@ async def test_the_program_serves_and_finishes_what_is_under_way(tmp_path: Path)
         assert json.loads(await process.stdout.readline())["event"] == "ready"
         async with aiohttp.ClientSession() as session:
             assert (await session.get(f"http://127.0.0.1:{ports[1]}/healthz")).status == 200
+            shown = await (await session.get(f"http://127.0.0.1:{ports[2]}/metrics")).text()
+            assert "v6_node_proxy_requests_in_progress 0.0" in shown
             request = asyncio.create_task(session.get(f"http://127.0.0.1:{ports[0]}/task/7", headers=HEADERS))
             await asked.wait()
             process.terminate()
