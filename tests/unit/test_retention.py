@@ -120,7 +120,7 @@ async def test_without_room_a_run_stays_pending_and_says_why_once(world):
 @pytest.mark.parametrize("job", JobState)
 @pytest.mark.parametrize("killed", [True, False])
 def test_nothing_is_kept_but_what_ended_and_was_delivered(server, job, killed):
-    facts = {"launched": True, "files": True, "active_reported": True, "killed": killed}
+    facts = {"launched": True, "files": True, "active_reported": True, "killed": killed, "place": True}
     usual, kept = (decide(server, job, **facts, kept=kept) for kept in (False, True))
     if (server, job) == (ServerState.CLOSED, JobState.FINISHED):
         assert (usual, kept) == (Step.DELETE_JOB, Step.WAIT)
