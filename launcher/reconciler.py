@@ -364,8 +364,8 @@ class Reconciler:
             further = self._launch.further_files(run, content)
             await asyncio.to_thread(self._files.prepare, run, content, token, further)
             entry.progress.reached(Stage.WRITTEN)
-            if entry.killed or not self._may_start():  # any more: all this took a while
-                return entry.killed
+            if not (self._places.has(run.id) and self._may_start()) or entry.killed:  # any more: all this took a while
+                return entry.killed or not self._places.has(run.id)
             entry.sent = True
             job = await self._cluster.create_job(manifest)
         except NotApproved as refusal:

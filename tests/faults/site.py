@@ -142,7 +142,7 @@ def faulty_site(troupe: Troupe, cluster: Cluster, kubectl: Kubectl) -> Iterator[
         node.values |= {"image": image_for(troupe.images[IMAGE].ref)}
         detour(node, kubectl, address, api_way.port)
         node.values["launcher"]["extraEnv"].append(
-            {"name": "V6_NODE_TEST_DIRECTOR", "value": f"{address}:{direction.port}"}
+            {"name": "FAULTY_DIRECTOR", "value": f"{address}:{direction.port}"}
         )
         node.values["network"]["apiServer"]["ports"].append(direction.port)
         node.start()

@@ -1,6 +1,7 @@
 """Building: only what changed, once, by whatever builds here."""
 
 import threading
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -62,6 +63,18 @@ def test_many_callers_build_once(docker: Programs) -> None:
     for caller in callers:
         caller.join()
     assert len(docker.calls("docker build")) == 2
+
+
+def test_an_image_stands_on_another_as_that_one_is_now(docker: Programs, tmp_path: Path) -> None:
+    first, second = recipes.RECIPES.values()
+    recipes.RECIPES["two"] = replace(second, base=first.name)
+    built = images.ensure()
+    (call,) = (call for call in docker.calls("docker build") if built["two"].ref in call)
+    assert f"--build-arg=BASE_IMAGE={built['one'].ref}" in call
+    (tmp_path / "one").write_text("2")
+    again = images.ensure(["two"])["two"]
+    assert again.ref != built["two"].ref
+    assert len(docker.calls("docker build")) == 4, "with it the one that it stands on"
 
 
 def test_only_what_is_named_is_built(docker: Programs) -> None:

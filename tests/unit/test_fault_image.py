@@ -52,7 +52,7 @@ def execute(folder: Path, program: str = PROGRAM, **variables: str) -> subproces
 def test_the_program_dies_where_the_test_says_and_starts_again(direction: Direction, tmp_path: Path) -> None:
     strikes = [Strike("files written", when, lambda: "die", 2) for when in ("before", "within", "after")]
     direction.plan(RUN.id, strikes)
-    done = execute(tmp_path, V6_NODE_TEST_DIRECTOR=f"127.0.0.1:{direction.port}")
+    done = execute(tmp_path, FAULTY_DIRECTOR=f"127.0.0.1:{direction.port}")
     assert (done.returncode, done.stdout.count("done")) == (3, 1), done.stderr
     assert "program.py', 'run']" in done.stdout
     assert direction.deaths == 3
@@ -78,7 +78,7 @@ def test_without_a_director_it_is_the_product(tmp_path: Path) -> None:
 def test_a_program_that_ends_by_itself_is_not_started_again(direction: Direction, tmp_path: Path) -> None:
     """Whatever kills it but the test: memory that is used up, for example."""
     program = "import os; print('done', flush=True); os.kill(os.getpid(), 9)"
-    done = execute(tmp_path, program, V6_NODE_TEST_DIRECTOR=f"127.0.0.1:{direction.port}")
+    done = execute(tmp_path, program, FAULTY_DIRECTOR=f"127.0.0.1:{direction.port}")
     assert (done.returncode, done.stdout.count("done")) == (128 + 9, 1)
 
 
@@ -186,7 +186,7 @@ async def test_the_watch_of_pods_can_be_late_while_others_are_not(monkeypatch: p
 def test_a_change_of_the_volume_can_fail(direction: Direction, tmp_path: Path) -> None:
     strike = Strike("files written", "within", lambda: "fail", 3)
     direction.plan(RUN.id, [strike])
-    done = execute(tmp_path, V6_NODE_TEST_DIRECTOR=f"127.0.0.1:{direction.port}")
+    done = execute(tmp_path, FAULTY_DIRECTOR=f"127.0.0.1:{direction.port}")
     assert strike.struck
     assert done.returncode == 1
     assert "No space left on device" in done.stderr

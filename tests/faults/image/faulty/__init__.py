@@ -7,7 +7,7 @@ process that then becomes the launcher (child.py), under another that starts it 
 import tempfile
 from pathlib import Path
 
-DIRECTOR = "V6_NODE_TEST_DIRECTOR"
+DIRECTOR = "FAULTY_DIRECTOR"
 """Variable with address and port of the test that directs; without it the program is the product's, unchanged."""
 STRUCK = Path(tempfile.gettempdir()) / "v6-node-test-struck"
 """There while the process was killed by the test: any other end is an end, as it is in the product's image."""
