@@ -141,9 +141,7 @@ def faulty_site(troupe: Troupe, cluster: Cluster, kubectl: Kubectl) -> Iterator[
         node = troupe.node(troupe.collaboration(), port=server_way.port)
         node.values |= {"image": image_for(troupe.images[IMAGE].ref)}
         detour(node, kubectl, address, api_way.port)
-        node.values["launcher"]["extraEnv"].append(
-            {"name": "FAULTY_DIRECTOR", "value": f"{address}:{direction.port}"}
-        )
+        node.values["launcher"]["extraEnv"].append({"name": "FAULTY_DIRECTOR", "value": f"{address}:{direction.port}"})
         node.values["network"]["apiServer"]["ports"].append(direction.port)
         node.start()
         with Witness(kubectl.kubeconfig, node.namespace) as witness:
