@@ -18,7 +18,7 @@ from launcher.policies import (
     to_compare,
 )
 from launcher.registry import ImageUnavailable, Registry
-from launcher.runs import Outcome, Run, RunStatus
+from launcher.runs import Cause, Outcome, Run, RunStatus
 from launcher.session import ServerRefusal, ServerUnavailable, Session
 
 log = logging.getLogger(__name__)
@@ -42,7 +42,8 @@ class NotApproved(Exception):  # noqa: N818
 
     def __init__(self, status: RunStatus, sentence: str, rule: str) -> None:
         super().__init__(sentence)
-        self.outcome = Outcome(status, sentence)
+        cause = Cause.POLICY if status is RunStatus.NOT_ALLOWED else Cause.IMAGE
+        self.outcome = Outcome(status, sentence, cause=cause)
         self.rule = rule
 
 

@@ -192,6 +192,21 @@ class TaskVolume(Section):
     """The claim that holds the runs' files."""
 
     claim: str
+    minFreeBytes: Annotated[int, Field(ge=0)] = 256 * 2**20
+    """What has to be free on it for a run to be taken."""
+
+
+class Retention(Section):
+    """How many hours what is no longer needed is kept."""
+
+    failedHours: Annotated[float, Field(ge=0)] = 0
+    """Job, pod and files of runs that failed."""
+    logHours: Annotated[float, Field(ge=0)] = 168
+    """Logs of ended runs that the server did not get."""
+    tmpHours: Annotated[float, Field(ge=0)] = 168
+    """Folders shared by the runs of one job, after the last of them."""
+    strangerHours: Annotated[float, Field(ge=1)] | None = 720
+    """Files of no run of this node, after the last change; None: for ever."""
 
 
 class JobSecurityContext(Section):
@@ -243,8 +258,6 @@ class Jobs(Section):
     terminationGracePeriodSeconds: Annotated[int, Field(ge=0)] = 5
     maxResultBytes: Annotated[int, Field(ge=1)] = 256 * 2**20
     maxLogBytes: Annotated[int, Field(ge=1024)] = 8 * 2**20
-    logRetentionHours: Annotated[float, Field(ge=0)] = 168
-    tmpRetentionHours: Annotated[float, Field(ge=0)] = 168
     waitForRoomSeconds: Annotated[int, Field(ge=0)] = 24 * 3600
     """For which a shortage of room in the cluster, or in a quota, is put up with."""
     waitForRepairSeconds: Annotated[int, Field(ge=0)] = 300
@@ -321,6 +334,7 @@ class KubernetesSection(Section):
     algorithmServiceAccount: str
     imagePullSecrets: tuple[str, ...] = ()
     taskVolume: TaskVolume
+    retention: Retention = Retention()
     databases: tuple[DatabasePlace, ...] = ()
     policies: dict[str, dict[str, Any]] = {}
     """What the chart's NetworkPolicies say of algorithms: their specs, by name."""

@@ -6,13 +6,10 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from prometheus_client import Counter, Gauge
+from launcher.metrics import CONNECTIONS, FAILURES, ONLINE, SINCE
 
 log = logging.getLogger(__name__)
 
-ONLINE = Gauge("v6_node_online", "Whether the vantage6 server sees this node online.")
-SINCE = Gauge("v6_node_online_changed_timestamp_seconds", "When that changed last.")
-FAILURES = Counter("v6_node_connection_failures", "Connections to the vantage6 server that failed or ended.")
 NOT_TRIED = "The node did not connect to the server yet."
 _PAUSE = 10.0  # seconds between Events at least: a server that comes and goes must not fill the namespace with them
 
@@ -32,6 +29,8 @@ class Connection:
 
     def came(self) -> None:
         """The server said that it knows this node."""
+        if not self.online:
+            CONNECTIONS.inc()
         self._change(True, "")
 
     def failed(self, reason: str) -> None:

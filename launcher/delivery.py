@@ -5,21 +5,19 @@ import contextlib
 import logging
 from dataclasses import dataclass, replace
 
-from prometheus_client import Counter
-
 from launcher.config import Jobs
 from launcher.keptlog import KeptLog
 from launcher.kubeapi import Tree
 from launcher.launch import Launch
 from launcher.logfollow import LogFollower
 from launcher.loghints import hint
-from launcher.runs import Outcome, Receipt, Run, RunStatus
+from launcher.metrics import DELIVERED
+from launcher.runs import Cause, Outcome, Receipt, Run, RunStatus
 from launcher.session import ServerRefusal, Session
 from launcher.taskfiles import OutputError, TaskFiles
 
 log = logging.getLogger(__name__)
 
-DELIVERED = Counter("v6_node_runs_delivered", "Runs whose result the server has, by status.", ["status"])
 NOT_SHARED = "Node does not allow sharing algorithm logs"
 _LAST_WORDS = 4096  # bytes of a log in which a crash explains itself
 _LONG_LOG, _LONG_LOGS_AT_ONCE = 2**20, 4
@@ -75,7 +73,7 @@ class Delivery:
             result = await asyncio.to_thread(self._files.read_output, run, self._jobs.maxResultBytes)
         except OutputError as error:
             if not end.failed:
-                end = Outcome(RunStatus.FAILED, str(error))
+                end = Outcome(RunStatus.FAILED, str(error), cause=Cause.OUTPUT)
         if end.status is RunStatus.CRASHED and kept:
             last_words = await asyncio.to_thread(kept.end, _LAST_WORDS)
             end = end.with_more(hint(last_words, pod or {}, shared=self._share_logs))
@@ -97,10 +95,10 @@ class Delivery:
                 receipt = Receipt(end, len(parcel.result), len(report.encode()))
                 await self._session.deliver(run, end, parcel.result, report)
             except ServerRefusal as refusal:
-                end = replace(end, status=RunStatus.FAILED, sentence=_not_taken(refusal))
+                end = replace(end, status=RunStatus.FAILED, sentence=_not_taken(refusal), cause=Cause.NOT_TAKEN)
                 await self._session.deliver(run, end, b"", end.sentence)
                 receipt = Receipt(end, 0, len(end.sentence.encode()), whole=False)
-        DELIVERED.labels(end.status.value).inc()
+        DELIVERED.labels(end.status.value, end.cause).inc()
         facts = {"run": run.id, "task": run.task_id, "status": end.status.value, "bytes": len(parcel.result)}
         why = {"reason": end.sentence, "detail": end.detail}
         log.info("delivered", extra={"fields": facts | {name: text for name, text in why.items() if text}})

@@ -8,7 +8,7 @@ import re
 import signal
 
 from launcher.kubeapi import Tree
-from launcher.runs import JobState, Outcome, RunStatus
+from launcher.runs import Cause, JobState, Outcome, RunStatus
 from launcher.waiting import CONTAINER, QUEUE, queue_of, waiting
 
 # What kubelet calls a container that ended before its first instruction (pkg/kubelet/kuberuntime).
@@ -60,18 +60,20 @@ def _unstarted(job: Tree, pod: Tree) -> Outcome | None:
         return hopeless.as_outcome
     if pod.get("status", {}).get("phase") == "Failed" and (ended := _imposed(pod) or _ended_before(pod)):
         return ended
-    for condition in job.get("status", {}).get("conditions") or ():
-        if condition["type"] == "Failed" and condition["status"] == "True":
-            return _imposed(pod) or _job_failed(condition)
-        if condition["type"] == "Complete" and condition["status"] == "True":
-            return Outcome(RunStatus.COMPLETED)
-    return None
+    if failed := _condition(job, "Failed"):
+        return _imposed(pod) or _job_failed(failed)
+    return Outcome(RunStatus.COMPLETED) if _condition(job, "Complete") else None
 
 
 def has_ended(pod: Tree | None) -> bool:
     """Whether a pod, as it is known, shows its algorithm's end."""
     phase = (pod or {}).get("status", {}).get("phase")
     return "terminated" in _container_state(pod) or phase in {"Succeeded", "Failed"}
+
+
+def never_again(job: Tree, pod: Tree | None) -> bool:
+    """Whether the algorithm ran and never will again: what can't start may begin, and what was taken back be let go."""
+    return _taken_back(job) is None and (has_ended(pod) or _condition(job, "Failed", "Complete") is not None)
 
 
 def _taken_back(job: Tree) -> Outcome | None:
@@ -85,7 +87,14 @@ def _taken_back(job: Tree) -> Outcome | None:
     if job["metadata"].get("generation", 1) <= let_go or not (suspended or queued):
         return None
     sentence = f"The algorithm was ended by {queue_of(job)} of this cluster, for others; {_SEND_AGAIN}."
-    return Outcome(RunStatus.UNKNOWN_ERROR, sentence, "Job suspended once more")
+    return Outcome(RunStatus.UNKNOWN_ERROR, sentence, "Job suspended once more", Cause.DISRUPTION)
+
+
+def _condition(job: Tree, *kinds: str) -> Tree | None:
+    for condition in job.get("status", {}).get("conditions") or ():
+        if condition["type"] in kinds and condition["status"] == "True":
+            return dict(condition)
+    return None
 
 
 def _container_state(pod: Tree | None) -> Tree:
@@ -119,12 +128,12 @@ def _imposed(pod: Tree) -> Outcome | None:
     if reason == "DeadlineExceeded":
         seconds = pod.get("spec", {}).get("activeDeadlineSeconds", "?")
         sentence = f"The algorithm was ended because it ran longer than the {seconds} seconds that this node allows."
-        return Outcome(RunStatus.CRASHED, sentence, detail)
+        return Outcome(RunStatus.CRASHED, sentence, detail, Cause.DEADLINE)
     if reason == "Evicted":
-        return Outcome(RunStatus.CRASHED, _evicted(words), detail)
+        return Outcome(RunStatus.CRASHED, _evicted(words), detail, Cause.EVICTION)
     if _REFUSED_BY_MACHINE.fullmatch(reason):
         sentence = f"The machine that was to run the algorithm refused it: {words} Send the task again."
-        return Outcome(RunStatus.START_FAILED, sentence, detail)
+        return Outcome(RunStatus.START_FAILED, sentence, detail, Cause.PLACE)
     if reason in _DISRUPTIONS:
         return _disrupted(reason, detail)
     for condition in status.get("conditions") or ():
@@ -145,7 +154,9 @@ def _evicted(words: str) -> str:
 
 def _disrupted(reason: str, detail: str) -> Outcome:
     why = _DISRUPTIONS.get(reason, f"the cluster removed its pod ({reason or 'no reason was given'})")
-    return Outcome(RunStatus.UNKNOWN_ERROR, f"The algorithm was ended because {why}; {_SEND_AGAIN}.", detail)
+    return Outcome(
+        RunStatus.UNKNOWN_ERROR, f"The algorithm was ended because {why}; {_SEND_AGAIN}.", detail, Cause.DISRUPTION
+    )
 
 
 def _ended(terminated: Tree, pod: Tree) -> Outcome:
@@ -155,13 +166,20 @@ def _ended(terminated: Tree, pod: Tree) -> Outcome:
     if code == 0:
         return Outcome(RunStatus.COMPLETED)
     if reason in _NEVER_RAN:
-        return Outcome(RunStatus.START_FAILED, _entry_point(words), detail)
+        return Outcome(RunStatus.START_FAILED, _entry_point(words), detail, Cause.IMAGE)
     if reason == "ContainerStatusUnknown":
-        return Outcome(RunStatus.UNKNOWN_ERROR, f"The algorithm's machine lost its container; {_SEND_AGAIN}.", detail)
+        return Outcome(
+            RunStatus.UNKNOWN_ERROR,
+            f"The algorithm's machine lost its container; {_SEND_AGAIN}.",
+            detail,
+            Cause.DISRUPTION,
+        )
     if reason == "OOMKilled":
         sentence = f"The algorithm was ended because it used more memory than its limit of {_memory_limit(pod)}."
-        return Outcome(RunStatus.CRASHED, sentence, detail)
-    return Outcome(RunStatus.CRASHED, f"The algorithm ended with exit code {code}{_meaning(code)}.", detail)
+        return Outcome(RunStatus.CRASHED, sentence, detail, Cause.MEMORY)
+    return Outcome(
+        RunStatus.CRASHED, f"The algorithm ended with exit code {code}{_meaning(code)}.", detail, Cause.EXIT_CODE
+    )
 
 
 def _entry_point(words: str) -> str:
@@ -197,7 +215,7 @@ def _job_failed(condition: Tree) -> Outcome:
     detail = f"job {condition.get('reason')}: {words}"
     if "DisruptionTarget" in words:
         return _disrupted("the machine was drained, lost or needed for something else", detail)
-    return Outcome(RunStatus.UNKNOWN_ERROR, f"The algorithm's pod did not finish: {words}", detail)
+    return Outcome(RunStatus.UNKNOWN_ERROR, f"The algorithm's pod did not finish: {words}", detail, Cause.DISRUPTION)
 
 
 def _words(message: str) -> str:

@@ -14,17 +14,13 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
-from prometheus_client import Gauge
-
 from launcher.backoff import backoff
 from launcher.checkjobs import NotRunnable
 from launcher.config import IsolationSection
 from launcher.isolationcheck import Verdict
+from launcher.metrics import CHECK_SECONDS, CHECKED, CHECKS, GATE_OPEN, PASSED
 
 log = logging.getLogger(__name__)
-
-PASSED = Gauge("v6_node_isolation_passed", "Whether the last check of the isolation passed.")
-CHECKED = Gauge("v6_node_isolation_check_timestamp_seconds", "When the isolation was checked last.")
 
 _FIRST_RETRY, _LONGEST_RETRY = 5.0, 60.0
 _SETTLE = 1.0  # seconds in which further changes of policies join the check of the first
@@ -64,6 +60,7 @@ class Gate:
         self._told: tuple[bool, str] | None = None
         self._in_doubt = False
         self.verdict = NEVER
+        GATE_OPEN.set_function(lambda: self.may_start)
         self.checked_at: float | None = None
         self.on_breach: Callable[[], None] = lambda: None
         """Told whenever an algorithm was found to get out, where the isolation is required."""
@@ -130,7 +127,9 @@ class Gate:
             self.checked_at = time.time()
             PASSED.set(self.verdict.passed)
             CHECKED.set(self.checked_at)
-            await self._conclude(round(time.monotonic() - start, 1))
+            CHECKS.labels("passed" if self.verdict.passed else "unknown" if self.verdict.unknown else "failed").inc()
+            CHECK_SECONDS.observe(seconds := time.monotonic() - start)
+            await self._conclude(round(seconds, 1))
             return self.verdict
 
     async def _conclude(self, seconds: float) -> None:

@@ -6,6 +6,7 @@ and parses every object twice.
 
 import asyncio
 import json
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import datetime
@@ -16,6 +17,7 @@ import aiohttp
 from kubernetes.aio import client, config
 from kubernetes.aio.client.exceptions import ApiException
 
+from launcher.metrics import KUBERNETES, KUBERNETES_SECONDS
 from launcher.pace import Pace
 
 Tree = dict[str, Any]
@@ -124,6 +126,7 @@ class KubeApi:
         *,
         content_type: str = JSON,
     ) -> AsyncIterator[aiohttp.ClientResponse]:
+        verb, begun, answered = _verb(method, path, query or {}), time.monotonic(), False
         try:
             request = await self._client.param_serialize(
                 method,
@@ -135,10 +138,15 @@ class KubeApi:
             )
             answer = await self._client.call_api(*request, _request_timeout=limits, _preload_content=False)
             async with answer.response as response:
+                answered = True
+                KUBERNETES.labels(verb, response.status).inc()
+                KUBERNETES_SECONDS.labels(verb).observe(time.monotonic() - begun)
                 if response.status >= 400:
                     raise _refusal(response.status, await response.text(), response.headers.get("Retry-After", ""))
                 yield response
         except (aiohttp.ClientError, TimeoutError, OSError, ApiException, ValueError) as error:
+            if not answered:
+                KUBERNETES.labels(verb, "none").inc()
             raise ClusterUnavailable(f"{method} {path}: {error or type(error).__name__}") from error
 
     async def clock(self) -> datetime:
@@ -152,6 +160,21 @@ class KubeApi:
     async def close(self) -> None:
         """Close the connections."""
         await self._client.close()  # type: ignore[no-untyped-call]
+
+
+def _verb(method: str, path: str, query: Tree) -> str:
+    """What a request does, in Kubernetes' own words; `log` is the reading of one.
+
+    See https://kubernetes.io/docs/reference/access-authn-authz/authorization/#determine-the-request-verb
+    """
+    if method != "GET":
+        return {"POST": "create", "PATCH": "patch", "DELETE": "delete"}[method]
+    if path.endswith("/log"):
+        return "log"
+    if "watch" in query:
+        return "watch"
+    _, _, below = path.partition("/namespaces/")
+    return "list" if below.count("/") == 1 else "get"
 
 
 def _refusal(status: int, text: str, retry_after: str = "") -> Exception:

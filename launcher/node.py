@@ -16,7 +16,7 @@ from launcher.approval import Approval
 from launcher.backoff import backoff
 from launcher.checkjobs import CheckJobs, NotRunnable
 from launcher.cluster import Cluster
-from launcher.config import Jobs, NodeConfig
+from launcher.config import NodeConfig, Retention
 from launcher.connection import Connection
 from launcher.databasecheck import DatabaseCheck, say_what_is_not_copied
 from launcher.destinations import Destinations
@@ -27,9 +27,12 @@ from launcher.jobmarks import NOBODY
 from launcher.kubeapi import ApiRefusal, ClusterUnavailable, KubeApi
 from launcher.launch import Launch
 from launcher.machineload import report_load
+from launcher.metrics import REGISTRY
+from launcher.metricsport import MetricsPort
 from launcher.networkpolicies import rules
 from launcher.reconciler import Reconciler
 from launcher.registry import Registry
+from launcher.room import Room
 from launcher.rules import RULES
 from launcher.serverconnection import http_session
 from launcher.session import ServerRefusal, ServerUnavailable, Session
@@ -77,7 +80,11 @@ async def run_node(
     await status.serve()
     api = KubeApi()
     try:
-        async with http_session(config.kubernetes.server) as http, asyncio.TaskGroup() as background:
+        async with (
+            MetricsPort(REGISTRY) as metrics,
+            http_session(config.kubernetes.server) as http,
+            asyncio.TaskGroup() as background,
+        ):
             cluster = Cluster(api, config.kubernetes.namespace)
             background.create_task(cluster.watch())
             await cluster.first_look()
@@ -114,6 +121,7 @@ async def run_node(
                 tasks / "isolation.json",
                 partial(_announce, cluster),
             )
+            room = Room(tasks, config.kubernetes.taskVolume.minFreeBytes, partial(_announce_room, cluster))
             reconciler = Reconciler(
                 session,
                 cluster,
@@ -125,16 +133,21 @@ async def run_node(
                 ),
                 share_logs=config.node.share_algorithm_logs,
                 may_start=lambda: gate.may_start,
+                lacks_room=room.lacks,
+                keep_failed=lambda: 0.0 if room.short else config.kubernetes.retention.failedHours * 3600,
             )
-            cluster.on_change = reconciler.changed
-            cluster.on_policy_change = lambda policy: None if check.own_doing(policy) else gate.policies_changed()
             databases = status.databases = _database_check(config, CheckJobs(cluster, files, launch, "databases"))
             await _patiently(databases.clean_up)
-            _obey(gate, reconciler, kill=config.kubernetes.isolation.onFailure == "kill")
+            metrics.refresh, room.on_change = reconciler.show_progress, reconciler.resume
+            _wire(cluster, check, gate, reconciler, kill=config.kubernetes.isolation.onFailure == "kill")
             reconciler.recover()
-            background.create_task(gate.keep())
-            background.create_task(_tell_of_itself(config, session, cluster, gate, databases))
-            background.create_task(_sweep(files, reconciler, config.kubernetes.jobs))
+            for each in (
+                gate.keep(),
+                room.keep(),
+                _tell_of_itself(config, session, cluster, gate, databases),
+                _sweep(files, cluster, reconciler, config.kubernetes.retention),
+            ):
+                background.create_task(each)
             try:
                 await _be_online_while_isolated(session, gate, reconciler, connection)
             finally:
@@ -147,7 +160,10 @@ async def run_node(
         await api.close()
 
 
-def _obey(gate: Gate, reconciler: Reconciler, *, kill: bool) -> None:
+def _wire(cluster: Cluster, check: IsolationCheck, gate: Gate, reconciler: Reconciler, *, kill: bool) -> None:
+    """Have each part told what it has to know of the others."""
+    cluster.on_change = reconciler.changed
+    cluster.on_policy_change = lambda policy: None if check.own_doing(policy) else gate.policies_changed()
     gate.on_resume = reconciler.resume
     if kill:
         gate.on_breach = lambda: reconciler.killed(None, "The node ended it: its isolation does not hold.")
@@ -252,6 +268,10 @@ async def _announce_connection(cluster: Cluster, online: bool, reason: str) -> N
     await _record(cluster, online, "Online" if online else "Offline", sentence)
 
 
+async def _announce_room(cluster: Cluster, good: bool, reason: str) -> None:
+    await _record(cluster, good, "TaskVolumeHasRoom" if good else "TaskVolumeFull", reason)
+
+
 async def _record(cluster: Cluster, good: bool, reason: str, message: str) -> None:
     try:
         await cluster.announce(
@@ -273,12 +293,14 @@ async def _patiently(call: Callable[[], Awaitable[T]]) -> T:
             await asyncio.sleep(backoff(failures))
 
 
-async def _sweep(files: TaskFiles, reconciler: Reconciler, jobs: Jobs) -> None:
+async def _sweep(files: TaskFiles, cluster: Cluster, reconciler: Reconciler, retention: Retention) -> None:
     """Now and then remove what no job needs any more."""
     while True:
         try:
-            await asyncio.to_thread(files.remove_old_tmp, jobs.tmpRetentionHours * 3600, reconciler.tmp_in_use)
-            await asyncio.to_thread(files.remove_old_logs, jobs.logRetentionHours * 3600)
+            await asyncio.to_thread(files.remove_old_tmp, retention.tmpHours * 3600, reconciler.tmp_in_use)
+            await asyncio.to_thread(files.remove_old_logs, retention.logHours * 3600)
+            if retention.strangerHours is not None:
+                await asyncio.to_thread(files.remove_strangers, retention.strangerHours * 3600, cluster.run_ids)
         except OSError as error:
             log.warning("old files can't be removed", extra={"fields": {"reason": str(error)}})
         await asyncio.sleep(_SWEEP_EVERY)

@@ -14,7 +14,7 @@ from enum import Enum, auto
 from heapq import merge
 from itertools import islice
 
-from launcher.runs import JobState, RunStatus
+from launcher.runs import Cause, JobState, RunStatus
 from launcher.waiting import Patience, Waiting
 
 STARTS_AT_ONCE = 32
@@ -56,7 +56,7 @@ def in_line(limit: int, before: int, kind: Kind) -> Waiting:
         step = 10 ** (len(str(before)) - 1)
         place = f"at least {before // step * step} are before this one"
     sentence = f"This node executes at most {counted} at a time (jobs.maxConcurrent), and {place}."
-    return Waiting(Patience.ENDLESS, RunStatus.START_FAILED, sentence)
+    return Waiting(Patience.ENDLESS, RunStatus.START_FAILED, sentence, "", Cause.ROOM)
 
 
 class Places:

@@ -4,7 +4,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from launcher import audit
 from launcher.algorithmenv import UnknownDatabase
@@ -13,14 +13,15 @@ from launcher.cluster import Cluster
 from launcher.config import Jobs
 from launcher.delivery import Delivery, Parcel
 from launcher.destinations import Unresolved
-from launcher.diagnosis import has_ended, job_state, outcome
+from launcher.diagnosis import has_ended, job_state, never_again, outcome
 from launcher.invariants import InvariantError
 from launcher.kubeapi import ApiRefusal, ClusterUnavailable, Tree
 from launcher.launch import Launch
 from launcher.logfollow import LogFollower
 from launcher.places import Kind, Places, in_line
+from launcher.progress import Progress, Stage, show, state
 from launcher.runcontext import NoRunContext
-from launcher.runs import JobState, Outcome, Receipt, Run, RunStatus, ServerState, Step, decide
+from launcher.runs import Cause, JobState, Outcome, Receipt, Run, RunStatus, ServerState, Step, decide
 from launcher.session import InputUnreadable, LoginRefused, ServerRefusal, ServerUnavailable, Session
 from launcher.taskfiles import TaskFiles
 from launcher.templates import TemplateError
@@ -56,8 +57,10 @@ class _Entry:
     keep_log: bool = False
     policy: str | None = None
     noted: str | None = None
+    held_back: bool = False
     job: Tree | None = None
     pod: Tree | None = None
+    progress: Progress = field(default_factory=Progress)
 
     @property
     def kind(self) -> Kind | None:
@@ -67,6 +70,10 @@ class _Entry:
         if self.run.parent_id is None:
             return Kind.TASK
         return Kind.DEEPER if self.deeper else Kind.SUBTASK
+
+
+async def _nothing() -> str:
+    return ""
 
 
 class Reconciler:
@@ -81,6 +88,8 @@ class Reconciler:
         approval: decides what may run.
         share_logs: whether the algorithm's log goes to the server.
         may_start: whether runs may be started now; what runs already is looked after in any case.
+        lacks_room: why no more runs may be taken for now, as a sentence; empty if they may.
+        keep_failed: for how many seconds Jobs and files of failed runs are kept.
     """
 
     def __init__(
@@ -94,6 +103,8 @@ class Reconciler:
         approval: Approval,
         share_logs: bool,
         may_start: Callable[[], bool],
+        lacks_room: Callable[[], Awaitable[str]] = _nothing,
+        keep_failed: Callable[[], float] = lambda: 0.0,
     ) -> None:
         self._session = session
         self._cluster = cluster
@@ -103,6 +114,8 @@ class Reconciler:
         self._jobs = jobs
         self._share_logs = share_logs
         self._may_start = may_start
+        self._lacks_room = lacks_room
+        self._keep_failed = keep_failed
         self._logs = LogFollower(cluster, files, jobs.maxLogBytes, session.show_log if share_logs else None)
         self._delivery = Delivery(session, files, launch, self._logs, jobs, share_logs=share_logs)
         self._entries: dict[int, _Entry] = {}
@@ -144,6 +157,7 @@ class Reconciler:
             if entry.server is ServerState.CLOSED and entry.run and entry.run.assigned_at == run.assigned_at:
                 continue
             entry.server, entry.run = ServerState.OPEN, run
+            entry.progress.reached(Stage.HEARD)
             self._take_note(run.id, entry)
         self._look_at(run.id for run in runs)
 
@@ -174,6 +188,10 @@ class Reconciler:
         """The shared directories of the jobs that have a run here."""
         return {self._files.tmp_sub_path(entry.run) for entry in self._entries.values() if entry.run}
 
+    def show_progress(self) -> None:
+        """Set the metrics that are about all runs."""
+        show(entry.progress for entry in self._entries.values())
+
     async def close(self, patience: float) -> None:
         """Finish the steps that are under way, for at most `patience` seconds; Jobs go on running."""
         await self._queue.close(patience)
@@ -191,6 +209,9 @@ class Reconciler:
         job = self._take_note(run_id, entry)
         if job not in {JobState.NONE, JobState.FOREIGN} and entry.run:
             self._note_launched(entry.run, entry)
+        kept = entry.server is ServerState.CLOSED and job is JobState.FINISHED and self._seconds_kept(run_id)
+        if kept:
+            self._queue.add_later(run_id, kept)
         step = decide(
             entry.server,
             job,
@@ -200,8 +221,10 @@ class Reconciler:
             active_reported=entry.active_reported,
             killed=entry.killed,
             place=self._places.has(run_id),
+            kept=bool(kept),
         )
         log.debug(step.name, extra={"fields": {"run": run_id}})
+        entry.progress.state = state(entry.server, job)
         if step is not Step.QUEUE:
             self._places.leave(run_id)
         if step in {Step.QUEUE, Step.START} and not self._may_start():
@@ -218,6 +241,7 @@ class Reconciler:
                 await self._logs.stop(run_id)
                 keep_log = entry.keep_log or not self._share_logs
                 await asyncio.to_thread(self._files.remove, run_id, keep_log=keep_log)
+                entry.progress.reached(Stage.CLEANED)
                 log.info("cleaned up", extra={"fields": {"run": run_id}})
                 return True
             case Step.DELETE_JOB:
@@ -259,6 +283,21 @@ class Reconciler:
         except OSError as error:  # the run goes on without
             log.warning("a Job can't be noted", extra={"fields": {"run": run.id, "reason": str(error)}})
 
+    async def _hold_back(self, run: Run, entry: _Entry, why: str) -> bool:
+        """Leave a run pending until `resume`, without a place of the node, and say why."""
+        self._give_place_back(run, entry)
+        if not entry.held_back and await self._session.show_log(run, f"{why}\n"):
+            entry.held_back = True
+            log.info("waits", extra={"fields": {"run": run.id, "reason": why}})
+        return False
+
+    def _seconds_kept(self, run_id: int) -> float:
+        """For how long what an ended run left is still kept."""
+        retention, job = self._keep_failed(), self._cluster.job(run_id)
+        ended = retention and job is not None and never_again(job, self._cluster.pod(run_id))
+        failed = self._files.failed_for(run_id) if ended else None
+        return 0.0 if failed is None else max(retention - failed, 0.0)
+
     async def _ask_server(self, run_id: int, entry: _Entry) -> None:
         run = await self._session.find(run_id)
         if entry.server is ServerState.UNKNOWN:
@@ -291,14 +330,20 @@ class Reconciler:
 
     async def _start(self, run: Run, entry: _Entry) -> bool:
         try:
+            if why := await self._lacks_room():
+                return await self._hold_back(run, entry, why)
+            entry.progress.reached(Stage.PLACED)
             return await self._launch_it(run, entry)
         except Exception:
-            # It is tried again later, and no other has to wait for that; but what may have become a Job counts as one.
-            if not entry.sent:
-                self._places.give_back(run.id)
+            # It is tried again later, and no other has to wait for that.
+            self._give_place_back(run, entry)
             raise
         finally:
             self._places.started(run.id)
+
+    def _give_place_back(self, run: Run, entry: _Entry) -> None:
+        if not entry.sent:  # what may have become a Job counts as one
+            self._places.give_back(run.id)
 
     async def _launch_it(self, run: Run, entry: _Entry) -> bool:
         if await self._unseen_job(run, entry):
@@ -306,10 +351,11 @@ class Reconciler:
         try:
             content = await self._session.take(run)
         except InputUnreadable as error:
-            return await self._deliver(run, entry, Parcel(Outcome(RunStatus.FAILED, str(error))))
+            return await self._deliver(run, entry, Parcel(Outcome(RunStatus.FAILED, str(error), cause=Cause.INPUT)))
         if content is None:
             entry.server = ServerState.CLOSED
             return True
+        entry.progress.reached(Stage.TAKEN)
         try:
             approved = await self._approval.of(run)
             entry.policy = approved.rule
@@ -317,6 +363,7 @@ class Reconciler:
             manifest = await self._launch.manifest(run, approved)
             further = self._launch.further_files(run, content)
             await asyncio.to_thread(self._files.prepare, run, content, token, further)
+            entry.progress.reached(Stage.WRITTEN)
             if not (self._places.has(run.id) and self._may_start()) or entry.killed:  # any more: all this took a while
                 return entry.killed or not self._places.has(run.id)
             entry.sent = True
@@ -324,8 +371,9 @@ class Reconciler:
         except NotApproved as refusal:
             entry.policy, end = refusal.rule, refusal.outcome
         except (ServerRefusal, UnknownDatabase, NoRunContext, Unresolved, *NO_MANIFEST, ApiRefusal) as error:
-            end = Outcome(RunStatus.START_FAILED, _sentence(error))
+            end = Outcome(RunStatus.START_FAILED, _sentence(error), cause=Cause.MANIFEST)
         else:
+            entry.progress.reached(Stage.CREATED)
             return await self._launched(run, entry, job)
         entry.sent = False
         return await self._deliver(run, entry, Parcel(end))
@@ -343,6 +391,7 @@ class Reconciler:
         self._follow(run)  # first: the server may take its time
         await self._session.report_active(run)
         entry.active_reported = True
+        entry.progress.runs(self._cluster.job(run.id), self._cluster.pod(run.id))
         return True
 
     def _follow(self, run: Run) -> None:
@@ -386,14 +435,18 @@ class Reconciler:
         end = outcome(job, pod) if job else None
         if job is None or end is None:
             return True
+        entry.progress.runs(job, pod)
+        entry.progress.noticed(pod)
         async with self._delivery.place(run):
-            return await self._deliver(run, entry, await self._delivery.collect(run, end, job, pod))
+            parcel = await self._delivery.collect(run, end, job, pod)
+            entry.progress.reached(Stage.READ)
+            return await self._deliver(run, entry, parcel)
 
     async def _report_vanished(self, run: Run, entry: _Entry) -> bool:
         if await self._unseen_job(run, entry):
             return True
         killed = self._files.killed(run)
-        end = Outcome(RunStatus.UNKNOWN_ERROR, VANISHED) if killed is None else Outcome(RunStatus.KILLED, killed)
+        end = Outcome(RunStatus.UNKNOWN_ERROR, VANISHED, cause=Cause.VANISHED) if killed is None else _killed(killed)
         return await self._deliver(run, entry, Parcel(end, kept=await self._logs.collect(run, None)))
 
     async def _unseen_job(self, run: Run, entry: _Entry) -> bool:
@@ -412,10 +465,12 @@ class Reconciler:
             return True
         pod = self._cluster.pod(run.id)
         kept = await self._logs.collect(run, pod["metadata"]["name"] if pod else None, patience=0)
-        return await self._deliver(run, entry, Parcel(Outcome(RunStatus.KILLED, entry.killed_because), kept=kept))
+        return await self._deliver(run, entry, Parcel(_killed(entry.killed_because), kept=kept))
 
     async def _deliver(self, run: Run, entry: _Entry, parcel: Parcel) -> bool:
+        entry.progress.noticed()
         receipt = await self._delivery.hand_over(run, parcel)
+        entry.progress.reached(Stage.DELIVERED)
         entry.keep_log = not receipt.whole
         entry.server = ServerState.CLOSED
         self._audit(run.id, entry, receipt)
@@ -429,7 +484,7 @@ class Reconciler:
                 entry.job, entry.pod = job, pod
             elif not await asyncio.to_thread(self._files.audited, run_id):
                 # Closed by the server itself, or delivered by a launcher that ended at that very moment.
-                end = outcome(job, pod) or Outcome(RunStatus.KILLED, "The server had closed the run already.")
+                end = outcome(job, pod) or _killed("The server had closed the run already.")
                 self._audit(run_id, entry, Receipt(end, None, None))
             await self._cluster.delete_job(job)
 
@@ -438,7 +493,11 @@ class Reconciler:
         job, pod = self._cluster.job(run_id) or entry.job, self._cluster.pod(run_id) or entry.pod
         known = audit.of_job(job) if job else audit.of_run(entry.run, entry.policy) if entry.run else {}
         audit.write(self._session.identity, run_id, known, receipt, pod=pod)
-        self._files.note_audited(run_id)
+        self._files.note_audited(run_id, failed=receipt.end.failed)
+
+
+def _killed(sentence: str) -> Outcome:
+    return Outcome(RunStatus.KILLED, sentence, cause=Cause.KILLED)
 
 
 def _sentence(error: Exception) -> str:

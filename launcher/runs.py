@@ -5,7 +5,7 @@ begun. `decide` maps these three to the next step; everything that acts on it is
 """
 
 from dataclasses import dataclass, field, replace
-from enum import Enum, auto
+from enum import Enum, StrEnum, auto
 from typing import Any
 
 from vantage6.common.task_status import TaskStatus as RunStatus
@@ -15,6 +15,7 @@ PREFIX = "v6-node.vantage6.ai"
 
 __all__ = [
     "PREFIX",
+    "Cause",
     "JobState",
     "Outcome",
     "Receipt",
@@ -65,6 +66,31 @@ class Run:
         return f"run-{self.id}"
 
 
+class Cause(StrEnum):
+    """Why a run ended as it did, in one of a few words: for the metrics, which can't have sentences."""
+
+    NONE = "none"
+    ADMISSION = "admission"  # the cluster does not admit its pod
+    CONTAINER = "container"  # its container can't be made
+    DEADLINE = "deadline"
+    DISRUPTION = "disruption"  # its machine was lost, drained, or needed for something else
+    EVICTION = "eviction"  # it, or its machine, ran short of something
+    EXIT_CODE = "exit code"
+    IMAGE = "image"  # it can't be had, or not be started
+    INPUT = "input"  # it can't be read
+    KILLED = "killed"
+    MANIFEST = "manifest"  # no Job could be made of it
+    MEMORY = "memory"
+    NETWORK = "network"  # its machine can't set up its network
+    NOT_TAKEN = "not taken"  # the server refused its result
+    OUTPUT = "output"  # it can't be read
+    PLACE = "place"  # no machine may run it
+    POLICY = "policy"
+    ROOM = "room"  # no machine, or no quota, has room for it
+    VANISHED = "vanished"  # its Job was removed by somebody else
+    VOLUME = "volume"  # one that it needs is not available
+
+
 @dataclass(frozen=True, slots=True)
 class Outcome:
     """How a run ended: its vantage6 status, and where useful a sentence the researcher can act on.
@@ -75,6 +101,7 @@ class Outcome:
     status: RunStatus
     sentence: str = ""
     detail: str = ""
+    cause: Cause = Cause.NONE
 
     @property
     def failed(self) -> bool:
@@ -134,7 +161,15 @@ class Step(Enum):
 
 
 def decide(  # noqa: PLR0911  a table
-    server: ServerState, job: JobState, *, launched: bool, files: bool, active_reported: bool, killed: bool, place: bool
+    server: ServerState,
+    job: JobState,
+    *,
+    launched: bool,
+    files: bool,
+    active_reported: bool,
+    killed: bool,
+    place: bool,
+    kept: bool = False,
 ) -> Step:
     """Choose the next step for a run.
 
@@ -146,6 +181,7 @@ def decide(  # noqa: PLR0911  a table
         active_reported: whether the server was told that the algorithm runs.
         killed: whether the server ordered the run to be killed.
         place: whether the run was given one of the node's places for algorithms.
+        kept: whether what an ended run left is to stay a while, for somebody to look at.
     """
     match server, job:
         case _, JobState.FOREIGN:
@@ -161,6 +197,8 @@ def decide(  # noqa: PLR0911  a table
             return Step.ASK_SERVER
         case ServerState.CLOSED, JobState.NONE:
             return Step.REMOVE_FILES if files else Step.FORGET
+        case ServerState.CLOSED, JobState.FINISHED if kept:
+            return Step.WAIT
         case ServerState.CLOSED, _:
             return Step.DELETE_JOB
         case _, JobState.NONE:

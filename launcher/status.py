@@ -5,7 +5,6 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from aiohttp import web
-from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from launcher.connection import Connection
 from launcher.session import Identity
@@ -18,7 +17,7 @@ PORT = 8081
 
 
 class Status:
-    """What the launcher answers to Kubernetes, Prometheus and `helm test`.
+    """What the launcher answers to Kubernetes, the proxy and `helm test`.
 
     Ready is not online: an outage of the server is not a fault of this pod. `v6_node_online` in the metrics tells.
     """
@@ -40,7 +39,6 @@ class Status:
             [
                 web.get("/healthz", self._healthz),
                 web.get("/readyz", self._readyz),
-                web.get("/metrics", self._metrics),
                 web.get("/identity", self._identity),
                 web.get("/connection", self._show_connection),
                 web.get("/databases", self._show_databases),
@@ -66,9 +64,6 @@ class Status:
 
     async def _readyz(self, _: web.Request) -> web.Response:
         return web.Response(text=f"{self.waits_for or 'ready'}\n", status=503 if self.waits_for else 200)
-
-    async def _metrics(self, _: web.Request) -> web.Response:
-        return web.Response(body=generate_latest(), headers={"Content-Type": CONTENT_TYPE_LATEST})
 
     async def _identity(self, _: web.Request) -> web.Response:
         # The proxy asks: it has no API key, and has to know whose algorithms it serves.

@@ -1,7 +1,7 @@
 """The task volume: the files of each run, and whose they are.
 
     runs/<run id>-<mark>/run.json    whose the directory is, and whether the run's Job was created
-    runs/<run id>-<mark>/audited     there once the audit has the run
+    runs/<run id>-<mark>/audited     there once the audit has the run; says whether the run failed
     runs/<run id>-<mark>/data/       what the algorithm sees: input, token, output
     runs/<run id>-<mark>/log/        what it printed (launcher/keptlog.py); algorithms don't see it
     logs/<run id>-<mark>/            the same of ended runs, where the server did not get it
@@ -19,7 +19,7 @@ import os
 import shutil
 import stat
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +29,7 @@ from launcher.session import Identity
 log = logging.getLogger(__name__)
 
 NOTHING: Mapping[str, bytes] = {}
-_RECORD, _AUDITED = "run.json", "audited"
+_RECORD, _AUDITED, _FAILED = "run.json", "audited", "failed"
 _DIRECTORY_MODE, _FILE_MODE = 0o770, 0o660
 
 
@@ -105,10 +105,20 @@ class TaskFiles:
         """Why the run was killed; None if it was not."""
         return (_read_record(self.directory(run)) or {}).get("killed")
 
-    def note_audited(self, run_id: int) -> None:
-        """Record that the audit has the run."""
+    def note_audited(self, run_id: int, *, failed: bool) -> None:
+        """Record that the audit has the run, and how it ended. What the algorithm proved itself with is removed."""
         for directory, _ in self._own(f"{run_id}-*"):
-            (directory / _AUDITED).touch()
+            with contextlib.suppress(OSError):
+                (directory / "data" / "token").unlink()
+            (directory / _AUDITED).write_text(_FAILED if failed else "")
+
+    def failed_for(self, run_id: int) -> float | None:
+        """Seconds since a run of this number failed; None if none did, or the audit does not have it."""
+        for directory, _ in self._own(f"{run_id}-*"):
+            with contextlib.suppress(OSError):
+                if (directory / _AUDITED).read_text() == _FAILED:
+                    return time.time() - (directory / _AUDITED).stat().st_mtime
+        return None
 
     def audited(self, run_id: int) -> bool:
         """Whether the audit has the run."""
@@ -138,13 +148,16 @@ class TaskFiles:
         own = []
         for directory in (self._root / "runs").glob(pattern):
             record = _read_record(directory)
-            if record is not None and all(record.get(key) == value for key, value in self._owner.items()):
+            if record is not None and self._is_own(record):
                 own.append((directory, record))
             else:
                 log.warning(
                     "a directory of another server or node is left alone", extra={"fields": {"path": directory}}
                 )
         return own
+
+    def _is_own(self, record: dict[str, Any] | None) -> bool:
+        return record is not None and all(record.get(key) == value for key, value in self._owner.items())
 
     def read_output(self, run: Run, limit: int) -> bytes:
         """What the algorithm wrote as its output, in bytes.
@@ -186,6 +199,26 @@ class TaskFiles:
         """Remove the logs of runs that ended more than `older_than` seconds ago."""
         for directory in (self._root / "logs").glob("*"):
             if time.time() - directory.lstat().st_mtime > older_than:
+                _remove_tree(directory)
+
+    def remove_strangers(self, older_than: float, in_use: Collection[int]) -> None:
+        """Remove directories that are of no run of this node, and in which nothing was changed lately.
+
+        Another node's, which this one was before it was registered anew; and those that a crash left without a record.
+
+        Args:
+            older_than: seconds since the last change.
+            in_use: runs that have a Job, whoever's it is.
+
+        Raises:
+            OSError: something is left.
+        """
+        for directory in (self._root / "runs").glob("*"):
+            number = directory.name.partition("-")[0]
+            if directory.is_symlink() or not directory.is_dir() or (number.isdecimal() and int(number) in in_use):
+                continue
+            if not self._is_own(_read_record(directory)) and time.time() - _last_change(directory) > older_than:
+                log.warning("an old directory of no run of this node is removed", extra={"fields": {"path": directory}})
                 _remove_tree(directory)
 
     def remove_old_tmp(self, older_than: float, in_use: set[str]) -> None:
@@ -290,6 +323,12 @@ def _empty(directory: Path, *, but: str) -> None:
             _remove_tree(each)
         elif each.name != but:
             each.unlink()
+
+
+def _last_change(directory: Path) -> float:
+    """When something was changed last in a directory, down to the run's own files."""
+    found = [directory, *directory.glob("*"), *directory.glob("log/*"), *directory.glob("data/*")]
+    return max(path.lstat().st_mtime for path in found)
 
 
 def _remove_tree(path: Path) -> None:

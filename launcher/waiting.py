@@ -12,7 +12,7 @@ from enum import Enum, auto
 from kubernetes.utils.quantity import parse_quantity
 
 from launcher.kubeapi import Tree
-from launcher.runs import Outcome, RunStatus
+from launcher.runs import Cause, Outcome, RunStatus
 
 CONTAINER = "algorithm"
 QUEUE = "kueue.x-k8s.io/queue-name"
@@ -46,7 +46,8 @@ class Waiting:
     status: RunStatus
     """With which the run fails when patience ends."""
     sentence: str
-    detail: str = ""
+    detail: str
+    cause: Cause
 
     @property
     def lasts(self) -> bool:
@@ -56,7 +57,7 @@ class Waiting:
     @property
     def as_outcome(self) -> Outcome:
         """The run's end, should it wait no longer."""
-        return Outcome(self.status, self.sentence, self.detail)
+        return Outcome(self.status, self.sentence, self.detail, self.cause)
 
 
 def waiting(job: Tree, pod: Tree | None, trouble: Trouble | None) -> Waiting | None:
@@ -99,7 +100,7 @@ def queue_of(job: Tree) -> str:
 
 def _suspended(job: Tree) -> Waiting:
     sentence = f"The algorithm is held back by {queue_of(job)} of this cluster until there is room for it."
-    return Waiting(Patience.LONG, RunStatus.START_FAILED, sentence, "Job suspended")
+    return Waiting(Patience.LONG, RunStatus.START_FAILED, sentence, "Job suspended", Cause.ROOM)
 
 
 # The pod could not be made: quota and admission
@@ -110,11 +111,11 @@ def _refused(message: str) -> Waiting:
     detail = f"FailedCreate: {message}"
     if "exceeded quota" in words and not _asks_for_more_than_there_is(words):
         sentence = f"The quota of this node has no room for the algorithm: {_full(words)}"
-        return Waiting(Patience.LONG, RunStatus.START_FAILED, sentence, detail)
+        return Waiting(Patience.LONG, RunStatus.START_FAILED, sentence, detail, Cause.ROOM)
     sentence = (
         f"The cluster does not admit the algorithm's pod: {_full(words)} The site has to change jobs or the rule."
     )
-    return Waiting(Patience.SHORT, RunStatus.START_FAILED, sentence, detail)
+    return Waiting(Patience.SHORT, RunStatus.START_FAILED, sentence, detail, Cause.ADMISSION)
 
 
 def _asks_for_more_than_there_is(words: str) -> bool:
@@ -148,17 +149,17 @@ def _unscheduled(reason: str, message: str) -> Waiting:
     detail = f"{reason}: {message}"
     if reason == "SchedulingGated":
         sentence = f"The cluster holds the algorithm back until something else lets it go: {words}"
-        return Waiting(Patience.LONG, RunStatus.START_FAILED, sentence, detail)
+        return Waiting(Patience.LONG, RunStatus.START_FAILED, sentence, detail, Cause.ROOM)
     if _PASSES.search(words):
         sentence = f"No machine has room for the algorithm now: {words}"
-        return Waiting(Patience.LONG, RunStatus.START_FAILED, sentence, detail)
+        return Waiting(Patience.LONG, RunStatus.START_FAILED, sentence, detail, Cause.ROOM)
     if "persistentvolumeclaim" in words.lower() or "volume node affinity" in words:
         sentence = f"A volume that the algorithm needs is not available: {words} The site has to correct it."
-        return Waiting(Patience.SHORT, RunStatus.START_FAILED, sentence, detail)
+        return Waiting(Patience.SHORT, RunStatus.START_FAILED, sentence, detail, Cause.VOLUME)
     sentence = (
         f"No machine of the cluster is one that algorithms of this node may run on: {words} The site has to correct it."
     )
-    return Waiting(Patience.SHORT, RunStatus.START_FAILED, sentence, detail)
+    return Waiting(Patience.SHORT, RunStatus.START_FAILED, sentence, detail, Cause.PLACE)
 
 
 # A machine was found, but the container does not start: kubelet's words
@@ -183,7 +184,7 @@ def _held(reason: str, message: str, trouble: Trouble | None, conditions: dict[s
         momentary = _MOMENTARY.search(message) or reason == "RunContainerError"  # which ends as StartError
         sentence = f"The algorithm's container can't be made: {_full(' '.join(message.split()))}"
         patience = Patience.SHORT if momentary else Patience.NONE
-        return Waiting(patience, RunStatus.START_FAILED, sentence, f"{reason}: {message}")
+        return Waiting(patience, RunStatus.START_FAILED, sentence, f"{reason}: {message}", Cause.CONTAINER)
     # Volumes come before the network, the network before the image: once this condition holds, both worked.
     if trouble and conditions.get("PodReadyToStartContainers", {}).get("status") != "True":
         return _not_ready(trouble)
@@ -191,6 +192,8 @@ def _held(reason: str, message: str, trouble: Trouble | None, conditions: dict[s
         Patience.ENDLESS,
         RunStatus.START_FAILED,
         "The algorithm's container is being made; its image may still be on its way.",
+        "",
+        Cause.CONTAINER,
     )
 
 
@@ -198,9 +201,8 @@ def _site_s_own(name: str, reason: str, message: str) -> Waiting:
     """A container that the site has started before or beside the algorithm, which waits for it."""
     words = _full(" ".join(message.split()) or reason)
     sentence = f"The container {name}, which this site runs beside algorithms, does not start: {words}"
-    return Waiting(
-        Patience.SHORT, RunStatus.START_FAILED, f"{sentence} The site has to correct it.", f"{name} {reason}: {message}"
-    )
+    sentence = f"{sentence} The site has to correct it."
+    return Waiting(Patience.SHORT, RunStatus.START_FAILED, sentence, f"{name} {reason}: {message}", Cause.CONTAINER)
 
 
 def _not_ready(trouble: Trouble) -> Waiting | None:
@@ -209,12 +211,12 @@ def _not_ready(trouble: Trouble) -> Waiting | None:
     if trouble.reason in {"FailedMount", "FailedAttachVolume", "FailedMapVolume"}:
         if "Multi-Attach error" in words:  # a disk that another machine still holds
             sentence = f"A volume that the algorithm needs is in use on another machine: {words}"
-            return Waiting(Patience.LONG, RunStatus.START_FAILED, sentence, detail)
+            return Waiting(Patience.LONG, RunStatus.START_FAILED, sentence, detail, Cause.VOLUME)
         sentence = f"A database or volume can't be mounted: {words} The site has to correct its path or claim."
-        return Waiting(Patience.SHORT, RunStatus.START_FAILED, sentence, detail)
+        return Waiting(Patience.SHORT, RunStatus.START_FAILED, sentence, detail, Cause.VOLUME)
     if trouble.reason == "FailedCreatePodSandBox":
         sentence = f"The algorithm's machine can't set up its network: {words} The site has to look at that machine."
-        return Waiting(Patience.SHORT, RunStatus.START_FAILED, sentence, detail)
+        return Waiting(Patience.SHORT, RunStatus.START_FAILED, sentence, detail, Cause.NETWORK)
     return None
 
 
@@ -255,7 +257,7 @@ def _no_image(reason: str, message: str, trouble: Trouble | None) -> Waiting:
     detail = f"{reason}: {words}"
 
     def said(why: str, patience: Patience) -> Waiting:
-        return Waiting(patience, RunStatus.NO_DOCKER_IMAGE, f"{what}: {why}.", detail)
+        return Waiting(patience, RunStatus.NO_DOCKER_IMAGE, f"{what}: {why}.", detail, Cause.IMAGE)
 
     if reason == "InvalidImageName":
         return said("that is no name of an image; correct it", Patience.NONE)

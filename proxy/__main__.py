@@ -14,8 +14,11 @@ from aiohttp.http_exceptions import HttpProcessingError
 from launcher import logs
 from launcher.config import ConfigError, NodeConfig, ServerAccess
 from launcher.encryption import MOUNTED_KEY, Encrypted, Plain, encryption
+from launcher.metricsport import PORT as METRICS_PORT
+from launcher.metricsport import application as metrics_application
 from proxy.app import application, status_application
 from proxy.forward import Forwarder
+from proxy.metrics import REGISTRY
 from proxy.whose import Whose
 
 log = logging.getLogger("proxy")
@@ -54,13 +57,17 @@ async def serve(api_url: str, launcher: str, cryptor: Plain | Encrypted, access:
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     async with Forwarder(api_url, access=access) as forwarder:
         algorithms = await _listen(application(forwarder, Whose(launcher), cryptor), PORT)
-        probes = await _listen(status_application(), STATUS_PORT)
+        others = [
+            await _listen(status_application(), STATUS_PORT),
+            await _listen(metrics_application(REGISTRY), METRICS_PORT),
+        ]
         log.info("ready", extra={"fields": {"server": api_url, "port": PORT}})
         await stop.wait()
         log.info("stopping")
         await asyncio.sleep(DRAIN_SECONDS)
         await algorithms.cleanup()
-        await probes.cleanup()
+        for each in others:
+            await each.cleanup()
     log.info("stopped")
 
 

@@ -18,6 +18,7 @@ from typing import Any
 from aiohttp import hdrs, web
 
 from launcher.encryption import Encrypted, Plain
+from proxy import metrics
 from proxy.bearer import Container, container_of
 from proxy.blobs import translated
 from proxy.encrypting import Encrypting
@@ -47,6 +48,7 @@ class Proxy:
 
 PROXY = web.AppKey("proxy", Proxy)
 CONTAINER = web.RequestKey("container", Container)
+ROUTE = web.RequestKey("route", str)
 
 
 def application(forwarder: Forwarder, whose: Whose, cryptor: Plain | Encrypted | None = None) -> web.Application:
@@ -57,7 +59,7 @@ def application(forwarder: Forwarder, whose: Whose, cryptor: Plain | Encrypted |
         whose: tells this node's algorithms from others.
         cryptor: this organization's encryption; by default there is none.
     """
-    app = web.Application(middlewares=[answering])
+    app = web.Application(middlewares=[counting, answering])
     app[PROXY] = Proxy(
         forwarder, whose, Kinship(forwarder), Encrypting(cryptor or Plain(), forwarder), asyncio.Semaphore(1)
     )
@@ -75,6 +77,23 @@ def status_application() -> web.Application:
 async def healthy(_: web.Request) -> web.Response:
     """Alive: the event loop answers. Whether the vantage6 server does is no reason to restart this process."""
     return web.json_response({"status": "ok"})
+
+
+@web.middleware
+async def counting(
+    request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
+) -> web.StreamResponse:
+    """Counts and times requests, however they end."""
+    began, status = time.monotonic(), None
+    with metrics.IN_PROGRESS.track_inprogress():
+        try:
+            response = await handler(request)
+            status = response.status
+        finally:
+            metrics.count(request.get(ROUTE, metrics.NO_ROUTE), status, time.monotonic() - began)
+    if isinstance(response, web.Response) and isinstance(response.body, bytes):  # others count as they are sent
+        metrics.SENT.inc(len(response.body))
+    return response
 
 
 @web.middleware
@@ -107,6 +126,7 @@ async def serve(request: web.Request) -> web.StreamResponse:
     """What is on the list, for who may ask for it."""
     proxy, container = request.app[PROXY], request[CONTAINER]
     asked = narrowed(request, container)
+    request[ROUTE] = asked.kind
     if packing := request.headers.get(hdrs.CONTENT_ENCODING):
         raise Refusal(415, f"A body in the encoding {packing[:20]!r} is not unpacked; send it as it is.")
     if asked.kind == "create task":

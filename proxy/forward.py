@@ -17,6 +17,7 @@ from launcher.config import ServerAccess
 from launcher.serverconnection import http_session
 from launcher.translation import Translation, Undecryptable
 from proxy.blobs import translated
+from proxy.metrics import RECEIVED, SENT, SERVER_ERRORS
 from proxy.refusal import Refusal
 
 log = logging.getLogger(__name__)
@@ -68,6 +69,7 @@ async def limited(request: web.Request, limit: int) -> AsyncIterator[bytes]:
     try:
         async for chunk in request.content.iter_chunked(CHUNK_BYTES):
             total += len(chunk)
+            RECEIVED.inc(len(chunk))
             if total > limit:
                 raise _too_long(limit)
             yield chunk
@@ -174,11 +176,14 @@ class Forwarder:
             except (aiohttp.ClientError, OSError) as error:
                 if refusal := _refusal_behind(error):
                     raise refusal from None
+                SERVER_ERRORS.labels("unreachable").inc()
                 unsent = isinstance(error, aiohttp.ClientConnectorError)
                 if delay is None or not (repeatable or unsent) or isinstance(error, TimeoutError):
                     raise _unreachable(method, url, error) from error
                 log.info("retry", extra={"fields": {"path": url.raw_path, "reason": type(error).__name__}})
             else:
+                if answer.status in _SERVER_AWAY:
+                    SERVER_ERRORS.labels("away").inc()
                 if delay is None or not repeatable or answer.status not in _SERVER_AWAY:
                     return answer
                 answer.release()
@@ -208,6 +213,7 @@ async def _told(answer: aiohttp.ClientResponse) -> dict[str, Any]:
                 raise Refusal(403, f"What the server says at {answer.url.raw_path} is too large to be looked at.")
         told = json.loads(raw)
     except (aiohttp.ClientError, OSError) as error:
+        SERVER_ERRORS.labels("broken off").inc()
         raise _unreachable("GET", answer.url, error) from error
     except (ValueError, RecursionError):
         told = None
@@ -237,21 +243,28 @@ async def _pass_back(
     except (Undecryptable, binascii.Error) as error:
         raise _unreadable(request, error) from error
     except (aiohttp.ClientError, OSError) as error:
+        SERVER_ERRORS.labels("broken off").inc()
         raise _unreachable(request.method, answer.url, error) from error
     await response.prepare(request)
     try:
         if held:
-            await response.write(held)
+            await _write(response, held)
         async for chunk in chunks:
-            await response.write(chunk)
+            await _write(response, chunk)
     except (aiohttp.ClientError, OSError, Undecryptable, binascii.Error) as error:
         # The status has been sent. A connection that breaks off tells the algorithm that this is not the whole answer.
         log.warning("answer broke off", extra={"fields": {"path": request.path[:200], "reason": str(error)}})
-        if request.transport:
+        if request.transport and not request.transport.is_closing():  # it was not the algorithm that went away
+            SERVER_ERRORS.labels("broken off").inc()
             request.transport.abort()
         return response
     await response.write_eof()
     return response
+
+
+async def _write(response: web.StreamResponse, piece: bytes) -> None:
+    await response.write(piece)
+    SENT.inc(len(piece))
 
 
 async def _first(chunks: AsyncIterator[bytes]) -> tuple[bytes, bool]:
@@ -265,6 +278,7 @@ async def _first(chunks: AsyncIterator[bytes]) -> tuple[bytes, bool]:
 
 
 def _unreadable(request: web.Request, error: Exception) -> Refusal:
+    SERVER_ERRORS.labels("unreadable").inc()
     log.error("a result can't be decrypted", extra={"fields": {"path": request.path[:200], "reason": str(error)}})
     return Refusal(
         409,

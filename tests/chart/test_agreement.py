@@ -9,8 +9,9 @@ import yaml
 from aiohttp.test_utils import TestClient, TestServer
 
 from launcher.__main__ import app
-from launcher.config import Caps, Jobs, NodeSection
+from launcher.config import Caps, Jobs, NodeSection, Retention, TaskVolume
 from launcher.connection import Connection
+from launcher.metricsport import PORT as METRICS_PORT
 from launcher.profileconfig import Gpu, ProfileRule, ProfileSettings
 from launcher.rules import WAIVABLE
 from launcher.status import PORT as LAUNCHER_STATUS_PORT
@@ -38,7 +39,7 @@ def _probed(role: str) -> set[str]:
 
 
 async def test_the_launcher_answers_its_probes():
-    assert _ports("launcher") == {"status": LAUNCHER_STATUS_PORT}
+    assert _ports("launcher") == {"status": LAUNCHER_STATUS_PORT, "metrics": METRICS_PORT}
     status = Status(Connection())
     status.waits_for = None
     addresses = await status.serve(port=0)
@@ -54,7 +55,8 @@ async def test_the_launcher_answers_its_probes():
 
 
 async def test_the_proxy_answers_its_probes():
-    assert _ports("proxy") == {"http": proxy_program.PORT, "status": proxy_program.STATUS_PORT}
+    ports = {"http": proxy_program.PORT, "status": proxy_program.STATUS_PORT, "metrics": proxy_program.METRICS_PORT}
+    assert _ports("proxy") == ports
     async with TestClient(TestServer(status_application())) as client:
         for path in _probed("proxy"):
             assert (await client.get(path)).status == 200, path
@@ -83,6 +85,9 @@ def test_the_launcher_gets_the_variables_it_reads():
 
 def test_the_launcher_knows_every_setting_and_no_other():
     assert set(VALUES["jobs"]) - {"templates", "lookUpClasses", "quota"} == set(Jobs.model_fields)
+    assert set(VALUES["retention"]) == set(Retention.model_fields)
+    assert VALUES["retention"] == Retention().model_dump()
+    assert VALUES["taskVolume"]["minFreeBytes"] == TaskVolume(claim="").minFreeBytes
     assert set(VALUES["node"]) - {"api_key", "whitelist", "ssh-tunnels", "docker_registries"} == set(
         NodeSection.model_fields
     )

@@ -12,6 +12,7 @@ from launcher.config import NodeConfig
 from tests.chart.rendering import CHART, MINIMAL, case, merged, named, pods, render, render_text
 
 OLDEST, NEWEST = "1.30", "1.36"
+OF_OTHERS = {"monitoring.coreos.com/v1"}  # test_monitoring.py knows them
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -25,6 +26,8 @@ def _schemas_read_once():
 @pytest.mark.parametrize("version", [OLDEST, NEWEST])
 def test_objects_are_what_kubernetes_knows(case_file: Path, helm: str, version: str):
     for found in render(case(case_file), helm):
+        if found["apiVersion"] in OF_OTHERS:
+            continue
         assert kubernetes_validate.validate(found, version, strict=True) == version
 
 
@@ -60,6 +63,20 @@ def test_every_setting_of_jobs_reaches_the_launcher(helm: str):
         key: value for key, value in case(file)["jobs"].items() if key not in {"templates", "lookUpClasses", "quota"}
     }
     assert yaml.safe_load(config)["kubernetes"]["jobs"] == expected
+
+
+def test_every_setting_of_retention_reaches_the_launcher(helm: str):
+    file = CHART / "ci" / "everything-values.yaml"
+    config = named(render(case(file), helm), "ConfigMap", "v6-node-config")["data"]["node.yaml"]
+    kubernetes = yaml.safe_load(config)["kubernetes"]
+    assert kubernetes["retention"] == case(file)["retention"]
+    assert kubernetes["taskVolume"]["minFreeBytes"] == case(file)["taskVolume"]["minFreeBytes"]
+
+
+def test_what_is_to_be_kept_for_ever_is(helm: str):
+    values = merged(MINIMAL, {"retention": {"strangerHours": None}})
+    config = named(render(values, helm), "ConfigMap", "v6-node-config")["data"]["node.yaml"]
+    assert yaml.safe_load(config)["kubernetes"]["retention"]["strangerHours"] is None
 
 
 def test_text_is_tidy(case_file: Path):

@@ -25,7 +25,11 @@ kubernetes:
   taskVolume: {{claim: v6-node-tasks}}
 """
 # `python -m proxy`, but on ports that are free.
-_PROGRAM = "import sys, proxy.__main__ as m; m.PORT, m.STATUS_PORT = map(int, sys.argv[1:]); sys.exit(m.main())"
+_PROGRAM = """
+import sys, proxy.__main__ as m
+m.PORT, m.STATUS_PORT, m.METRICS_PORT = map(int, sys.argv[1:])
+sys.exit(m.main())
+"""
 
 
 class Measured:
@@ -107,7 +111,7 @@ async def proxy_process(
     launcher.router.add_get("/identity", tell)
     config, log = folder / "node.yaml", folder / "proxy.log"
     config.write_text(CONFIGURATION.format(port=server_port, encrypted=str(key is not None).lower()))
-    ports = unused_port(), unused_port()
+    ports = unused_port(), unused_port(), unused_port()
     async with TestServer(launcher) as status:
         environment = {
             "V6_NODE_LAUNCHER": str(status.make_url("")).rstrip("/"),

@@ -62,6 +62,8 @@ class Launcher(Process):
             approval=FakeApproval(self),  # type: ignore[arg-type]
             share_logs=True,
             may_start=lambda: self.world.gate_open,
+            lacks_room=self._lacks_room,
+            keep_failed=lambda: self.world.keep_failed,
         )
         watch = asyncio.create_task(cluster.watch(), name="watch")
         await cluster.first_look()
@@ -84,6 +86,10 @@ class Launcher(Process):
             while self.deaf:
                 await self.news(_SYNC_EVERY)
         watch.result()
+
+    async def _lacks_room(self) -> str:
+        await asyncio.sleep(0)
+        return "" if self.world.has_room else "The volume is nearly full."
 
     async def finish(self) -> None:
         if self.reconciler:

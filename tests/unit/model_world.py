@@ -51,6 +51,8 @@ class World:
         self.limit: int | None = None
         self.ever_stuck: set[str] = set()
         self.untold: set[int] = set()
+        self.has_room = True
+        self.keep_failed = 0.0  # seconds
         self.planned: dict[str, list[Fate]] = defaultdict(list)
         self.true_ends: dict[int, set[tuple[RunStatus, bytes]]] = defaultdict(set)
         self.executions: Counter[int] = Counter()
@@ -287,12 +289,18 @@ class World:
             self.restart()
         if not self.gate_open:
             self.set_gate(is_open=True)
+        self.keep_failed = 0.0
+        self.set_room(has_room=True)
         self.kubernetes.told()
 
     def set_gate(self, *, is_open: bool) -> None:
         self.gate_open = is_open
         if is_open:
             self.process.tell_reconciler("resume")
+
+    def set_room(self, *, has_room: bool) -> None:
+        self.has_room = has_room
+        self.process.tell_reconciler("resume")
 
     def left(self, run_ids: set[int]) -> list[str]:
         """What should not be there any more once these runs have ended."""

@@ -2,8 +2,8 @@
 
 import pytest
 
-from launcher.diagnosis import job_state, outcome
-from launcher.runs import JobState, RunStatus
+from launcher.diagnosis import job_state, never_again, outcome
+from launcher.runs import Cause, JobState, RunStatus
 
 
 def a_job(*conditions, deleted=False):
@@ -191,3 +191,22 @@ def test_a_job_that_was_let_go_and_suspended_again_has_ended(job, pod, status):
     assert (end and end.status) is status
     if status is RunStatus.UNKNOWN_ERROR:
         assert "this is not the algorithm's fault" in end.sentence
+        assert end.cause is Cause.DISRUPTION
+
+
+@pytest.mark.parametrize(
+    ("job", "pod", "expected"),
+    [
+        (a_job(), a_pod({"running": {}}), False),
+        (a_job(), a_pod({"terminated": {"exitCode": 3}}), True),
+        (a_job(FAILED), None, True),
+        (a_job(FAILED | {"status": "False"}), None, False),
+        (a_job(), a_pod({"waiting": {"reason": "CreateContainerConfigError"}}), False),
+        (a_suspended_job(2, suspend=False), a_pod({"terminated": {"exitCode": 3}}), True),
+        (a_suspended_job(3), a_pod({"terminated": {"exitCode": 143}}), False),
+        (a_suspended_job(4, suspend=False), a_pod({"terminated": {"exitCode": 143}}), False),
+    ],
+)
+def test_what_may_begin_once_more_is_not_over(job, pod, expected):
+    """Its Job can't be kept for a look: it would begin while it is looked at."""
+    assert never_again(job, pod) is expected

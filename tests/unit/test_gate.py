@@ -13,6 +13,8 @@ from launcher import gate as module
 from launcher.config import DiagnosticsImage, IsolationSection
 from launcher.gate import Gate
 from launcher.isolationcheck import NotRunnable, Verdict
+from launcher.metrics import REGISTRY
+from tests.unit.counted import Samples, moving
 
 HOLDS = Verdict(True, "", [{"name": "proxy"}], ["kubelet"])
 BROKEN = Verdict(False, "Algorithms reach the internet.", breached=True)
@@ -269,3 +271,36 @@ async def test_where_isolation_is_not_required_nothing_waits(memory: Path) -> No
     scene = Scene(memory, required=False)
     scene.gate.policies_changed()
     assert scene.gate.may_start
+
+
+@pytest.mark.parametrize(
+    ("outcome", "result", "passed"),
+    [(HOLDS, "passed", 1), (BROKEN, "failed", 0), (NotRunnable("no image"), "unknown", 0)],
+    ids=["holds", "broken", "not runnable"],
+)
+async def test_a_check_is_counted_by_its_result(
+    memory: Path, outcome: Verdict | Exception, result: str, passed: int
+) -> None:
+    scene = Scene(memory)
+    scene.outcome = outcome
+    with moving(REGISTRY) as moved:
+        await scene.gate.check_now()
+    checks = {name: by for name, by in moved.items() if "isolation_check" in name and "timestamp" not in name}
+    assert checks == {
+        f"v6_node_isolation_checks_total{{result={result}}}": 1,
+        "v6_node_isolation_check_seconds_count": 1,
+    }
+    found = Samples(REGISTRY)
+    assert found.value("v6_node_isolation_passed") == found.value("v6_node_isolation_gate_open") == passed
+    assert found.value("v6_node_isolation_check_timestamp_seconds") == pytest.approx(time.time(), abs=5)
+
+
+async def test_a_recalled_pass_has_its_own_age(memory: Path) -> None:
+    await Scene(memory).gate.check_now()
+    kept = json.loads(memory.read_text())
+    memory.write_text(json.dumps({**kept, "at": time.time() - 100}))
+    keeping = asyncio.create_task(Scene(memory).gate.keep())
+    await asyncio.sleep(0.05)
+    keeping.cancel()
+    age = time.time() - Samples(REGISTRY).value("v6_node_isolation_check_timestamp_seconds")
+    assert age == pytest.approx(100, abs=5)

@@ -27,7 +27,7 @@ def launcher(volume: Path, *, open_at_the_server: bool = True) -> None:
         (files.log_folder(RUN) / "0").write_text("a line")
         # The run ends, and the server has its result.
         finished.touch()
-        files.note_audited(RUN.id)
+        files.note_audited(RUN.id, failed=True)
         known = [RUN.id]
     for run in known:
         files.remove(run)

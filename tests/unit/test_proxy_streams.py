@@ -219,13 +219,15 @@ async def test_the_program_serves_and_finishes_what_is_under_way(tmp_path: Path)
     async with TestServer(app) as upstream:
         config = tmp_path / "node.yaml"
         config.write_text(CONFIGURATION.format(port=upstream.port, encrypted="false"))
-        ports = unused_port(), unused_port()
+        ports = unused_port(), unused_port(), unused_port()
         launcher = str(upstream.make_url("")).rstrip("/")
         process = await start_proxy(config, *ports, log=asyncio.subprocess.PIPE, V6_NODE_LAUNCHER=launcher)
         assert process.stdout is not None
         assert json.loads(await process.stdout.readline())["event"] == "ready"
         async with aiohttp.ClientSession() as session:
             assert (await session.get(f"http://127.0.0.1:{ports[1]}/healthz")).status == 200
+            shown = await (await session.get(f"http://127.0.0.1:{ports[2]}/metrics")).text()
+            assert "v6_node_proxy_requests_in_progress 0.0" in shown
             request = asyncio.create_task(session.get(f"http://127.0.0.1:{ports[0]}/task/7", headers=HEADERS))
             await asked.wait()
             process.terminate()
@@ -234,7 +236,7 @@ async def test_the_program_serves_and_finishes_what_is_under_way(tmp_path: Path)
 
 
 async def test_a_faulty_configuration_is_one_sentence_and_exit_code_1(tmp_path: Path) -> None:
-    process = await start_proxy(tmp_path / "missing.yaml", 1, 1, log=asyncio.subprocess.PIPE)
+    process = await start_proxy(tmp_path / "missing.yaml", 1, 1, 1, log=asyncio.subprocess.PIPE)
     output, _ = await process.communicate()
     line = json.loads(output)
     assert (process.returncode, line["level"], line["event"]) == (1, "CRITICAL", "configuration refused")

@@ -42,8 +42,13 @@ class World:
         self.calls = 0
         self.incarnation = 0
         self.may_start = True
+        self.lacks = ""
+        self.keep_failed = 0.0
         self.kill_at = None  # (number of the call, whether its effect still happens)
         self.reconciler = None
+
+    async def lacks_room(self):
+        return self.lacks
 
     # Time in the cluster passes when nobody looks.
 
@@ -215,6 +220,8 @@ def start(world):
         approval=FakeApproval(world),
         share_logs=world.share_logs,
         may_start=lambda: world.may_start,
+        lacks_room=world.lacks_room,
+        keep_failed=lambda: world.keep_failed,
     )
     world.reconciler.recover()
     world.reconciler.open_runs([run for run in world.runs.values() if run.id not in session.closed])

@@ -66,9 +66,10 @@ class Site(RuleBasedStateMachine):
         seconds=LAGS,
         gate_open=st.sampled_from([True, True, False]),
         limit=st.sampled_from([1, None, 2]),
+        keep_failed=st.sampled_from([0.0, 3600.0]),
     )
-    def a_beginning(self, plans, kinds, seconds, gate_open, limit):
-        self.world.gate_open = gate_open
+    def a_beginning(self, plans, kinds, seconds, *, gate_open, limit, keep_failed):
+        self.world.gate_open, self.world.keep_failed = gate_open, keep_failed
         self.world.limit = limit
         self.world.restart()
         self.settle()
@@ -210,6 +211,11 @@ class Site(RuleBasedStateMachine):
     @rule(seconds=PAUSES)
     def the_gate_opens_and_shuts(self, seconds):
         self.world.set_gate(is_open=not self.world.gate_open)
+        self.settle(seconds)
+
+    @rule(seconds=PAUSES)
+    def the_volume_fills_and_empties(self, seconds):
+        self.world.set_room(has_room=not self.world.has_room)
         self.settle(seconds)
 
     @rule(seconds=PAUSES)

@@ -7,9 +7,11 @@ from dataclasses import replace
 import pytest
 
 from launcher.config import Jobs
+from launcher.metrics import REGISTRY
 from launcher.runs import RunStatus
 from launcher.session import ServerUnavailable
 from launcher.waiting import Trouble
+from tests.unit.counted import Samples
 from tests.unit.test_reconciler import FakeCluster, FakeSession, World, a_pod, done, live, start
 from tests.unit.test_reconciler_failures import an_unschedulable_pod, until
 from tests.unit.test_taskfiles import RUN
@@ -232,3 +234,68 @@ async def test_a_job_that_its_queue_takes_back_is_not_resumed(tmp_path):
     assert "ended by the queue algorithms of this cluster, for others" in log
     await until(lambda: not world.jobs or world.jobs[1]["metadata"].get("deletionTimestamp"))
     await world.reconciler.close(0)
+
+
+async def test_a_job_that_its_queue_took_back_is_not_kept_for_a_look(tmp_path):
+    """Its queue would let it go again, and a run that was reported as failed would be executed once more."""
+    world = a_world(tmp_path, some_runs(1))
+    world.keep_failed = 3600.0
+    start(world)
+    await until(lambda: world.jobs)
+    world.pods[1] = a_pod(1, {"terminated": {"exitCode": 143}})
+    suspend(world, 1, generation=3)
+    await until(lambda: world.deliveries)
+    await until(lambda: not world.jobs or world.jobs[1]["metadata"].get("deletionTimestamp"))
+    await world.reconciler.close(0)
+
+
+# The task volume is nearly full
+
+LACKS = "The run waits: the volume is nearly full."
+
+
+async def test_without_room_every_run_says_why_and_afterwards_they_go_on_in_their_order(tmp_path, taken):
+    world = a_world(tmp_path, some_runs(1, 2, 3), maxConcurrent=1)
+    world.lacks = LACKS
+    start(world)
+    await until(lambda: len(world.shown) == 3)
+    await settle()
+    assert world.shown == [(number, f"{LACKS}\n") for number in (1, 2, 3)]
+    assert not world.jobs and not taken[0]
+    world.lacks = ""
+    world.reconciler.resume()
+    await live(world, rounds=300)
+    assert done(world)
+    assert world.executions == taken[0] == [1, 2, 3]
+
+
+async def test_one_that_is_killed_while_there_is_no_room_holds_no_place(tmp_path):
+    world = a_world(tmp_path, some_runs(*range(1, 34)), maxConcurrent=33)
+    world.lacks = LACKS
+    start(world)
+    await until(lambda: len(world.shown) == 33)
+    world.reconciler.killed(list(range(1, 33)))
+    await until(lambda: len(world.deliveries) == 32)
+    world.lacks = ""
+    world.reconciler.resume()
+    await until(lambda: 33 in world.jobs)
+    await world.reconciler.close(0)
+
+
+async def test_the_time_in_line_is_a_stage_of_its_own(tmp_path):
+    world = a_world(tmp_path, some_runs(1, 2), maxConcurrent=1)
+    before = Samples(REGISTRY)
+    start(world)
+    await until(lambda: world.jobs)
+    await asyncio.sleep(0.3)
+    finish(world, 1)
+    await until(lambda: 2 in world.jobs)
+    await world.reconciler.close(0)
+    after = Samples(REGISTRY)
+
+    def took(stage):
+        values = [found.value("v6_node_run_stage_seconds_sum", stage=stage) for found in (before, after)]
+        return values[1] - values[0]
+
+    assert took("placed") >= 0.3
+    assert took("taken") < took("placed") / 2

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from launcher.runs import RunStatus
+from launcher.runs import Cause, RunStatus
 from launcher.vigil import Vigil
 from launcher.waiting import Patience, Waiting
 
@@ -13,7 +13,7 @@ LIMITS = {Patience.NONE: 0.0, Patience.SHORT: REPAIR, Patience.LONG: ROOM, Patie
 
 
 def because(patience, sentence="Why."):
-    return Waiting(patience, RunStatus.START_FAILED, sentence)
+    return Waiting(patience, RunStatus.START_FAILED, sentence, "", Cause.ROOM)
 
 
 def a_vigil():

@@ -30,6 +30,11 @@ algorithmServiceAccount: v6-node-algorithm
 imagePullSecrets: {{ include "v6-node.algorithmPullSecrets" . }}
 taskVolume:
   claim: {{ include "v6-node.taskClaim" . }}
+  minFreeBytes: {{ int64 .Values.taskVolume.minFreeBytes }}
+retention:
+  {{- pick .Values.retention "failedHours" "logHours" "tmpHours" | toYaml | nindent 2 }}
+  {{- /* Helm drops a key that is set to null. */}}
+  strangerHours: {{ .Values.retention.strangerHours | toJson }}
 databases: {{ include "v6-node.databasePlaces" . }}
 policies: {{ include "v6-node.algorithmPolicies" . }}
 egress: {{ ternary (dict "service" "v6-node-egress" "port" 3128 | toJson) "null" (eq "true" (include "v6-node.hasWhitelist" .)) }}

@@ -51,3 +51,23 @@ to:
     {{- end }}
 {{- end }}
 {{- end }}
+
+{{/* Ingress of what collects metrics, on the port that has nothing else. Takes a dict: root, component. */}}
+{{- define "v6-node.ingressScraper" -}}
+{{- with .root.Values.monitoring.scraper -}}
+{{- if .namespaceSelector -}}
+# scraper --> {{ $.component }}
+- ports:
+    - {protocol: TCP, port: 8082}
+  from:
+    - namespaceSelector:
+        matchLabels:
+          {{- toYaml .namespaceSelector | nindent 10 }}
+      {{- with .podSelector }}
+      podSelector:
+        matchLabels:
+          {{- toYaml . | nindent 10 }}
+      {{- end }}
+{{- end -}}
+{{- end -}}
+{{- end }}

@@ -4,7 +4,7 @@ prints one line for each fault; all faults are shown at once. No sentence repeat
 */}}
 
 {{- define "v6-node.validate" -}}
-{{- $rules := list "ownNamespace" "apiKey" "protocol" "server" "serverAccess" "policies" "encryption" "databases" "whitelist" "tunnels" "variables" "labels" "proxyBudget" "templateNames" "resources" "quota" "kueue" "profileRules" "profiles" "classes" "isolation" -}}
+{{- $rules := list "ownNamespace" "apiKey" "protocol" "server" "serverAccess" "policies" "encryption" "databases" "whitelist" "tunnels" "variables" "labels" "proxyBudget" "templateNames" "resources" "quota" "kueue" "profileRules" "profiles" "classes" "isolation" "monitoring" -}}
 {{- $lines := list -}}
 {{- range $rules -}}
 {{- with include (printf "v6-node.faults.%s" .) $ | trim }}{{ $lines = append $lines . }}{{ end -}}
@@ -100,6 +100,7 @@ node.algorithm_env: {{ $name | quote }} can't be a variable of an algorithm; use
 {{- define "v6-node.faults.labels" -}}
 {{- $pods := dict "launcher" .Values.launcher "proxy" .Values.proxy "jobs" .Values.jobs -}}
 {{- $given := dict "commonLabels" .Values.commonLabels -}}
+{{- range $name := list "podMonitor" "prometheusRule" "dashboard" }}{{ $_ := set $given (printf "monitoring.%s.labels" $name) (get $.Values.monitoring $name).labels }}{{ end -}}
 {{- range $name, $settings := $pods }}{{ $_ := set $given (printf "%s.podLabels" $name) $settings.podLabels }}{{ end -}}
 {{- range $key, $labels := $given -}}
 {{- range $label, $text := $labels -}}
@@ -185,5 +186,18 @@ jobs.podLabels: label "kueue.x-k8s.io/queue-name" belongs on Jobs, not on their 
 {{- define "v6-node.faults.isolation" -}}
 {{- if lt (include "v6-node.seconds" .Values.isolation.recheckEvery | int) 60 }}
 isolation.recheckEvery {{ .Values.isolation.recheckEvery | quote }} is less than a minute; a check takes some seconds and a pod, so choose 60s or more.
+{{- end -}}
+{{- end }}
+
+{{/* What collects metrics is let in by its namespace: without one, nothing is. */}}
+{{- define "v6-node.faults.monitoring" -}}
+{{- with .Values.monitoring -}}
+{{- if not .scraper.namespaceSelector -}}
+{{- if .scraper.podSelector }}
+monitoring.scraper.namespaceSelector is empty, but monitoring.scraper.podSelector is not; give the labels of the scraper's namespace too, for example {kubernetes.io/metadata.name: monitoring}.
+{{- else if .podMonitor.enabled }}
+monitoring.podMonitor.enabled is true, but nothing may collect metrics; set monitoring.scraper.namespaceSelector to the labels of Prometheus' namespace, for example {kubernetes.io/metadata.name: monitoring}.
+{{- end -}}
+{{- end -}}
 {{- end -}}
 {{- end }}

@@ -67,6 +67,7 @@ NO_STEPS = {
     "LogFollower.stop": "forgets what was in memory",
     "TaskFiles.audited": "looks, and changes nothing",
     "TaskFiles.directory": "a name",
+    "TaskFiles.failed_for": "looks, and changes nothing",
     "TaskFiles.exist": "looks, and changes nothing",
     "TaskFiles.killed": "looks, and changes nothing",
     "TaskFiles.launched": "looks, and changes nothing",
