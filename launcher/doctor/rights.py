@@ -65,6 +65,8 @@ def wanted(wishes: Wishes, *, namespace_there: bool) -> tuple[Right, ...]:
     groups = {group: list(kinds) for group, kinds in MADE.items()}
     if wishes.disruption_budget:
         groups["policy"] = ["poddisruptionbudgets"]
+    if wishes.monitors:
+        groups["monitoring.coreos.com"] = list(wishes.monitors)
     if wishes.quota:
         groups[""].append("resourcequotas")
     found = [Right(verb, group, kind, INSTALL) for group, kinds in groups.items() for kind in kinds for verb in _WRITE]

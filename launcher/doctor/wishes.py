@@ -132,6 +132,12 @@ class Wishes:
         return bool(self._at("jobs.quota"))
 
     @property
+    def monitors(self) -> tuple[str, ...]:
+        """What the chart makes for a Prometheus operator, as the API calls it."""
+        kinds = {"podMonitor": "podmonitors", "prometheusRule": "prometheusrules"}
+        return tuple(kind for key, kind in kinds.items() if self._at(f"monitoring.{key}.enabled"))
+
+    @property
     def disruption_budget(self) -> bool:
         """Whether the proxy has a PodDisruptionBudget."""
         return bool(self._at("proxy.podDisruptionBudget.enabled"))
