@@ -17,7 +17,7 @@ def status(base: str, routes: list[str]) -> dict[str, Any]:
     told: dict[str, Any] = {}
     for route in routes:
         try:
-            with urllib.request.urlopen(f"{base}/{route}", timeout=5) as answer:  # noqa: S310  this very pod
+            with urllib.request.urlopen(f"{base}/{route}", timeout=15) as answer:  # noqa: S310  this very pod
                 text = answer.read()
         except urllib.error.HTTPError as error:
             text = error.read()

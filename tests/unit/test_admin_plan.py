@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 import yaml
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from launcher.admin.plan import NamespaceStep, Plan, gives, merged, namespace_step, only_machine, plan
@@ -105,6 +105,7 @@ TREES = st.recursive(
 MAPPINGS = st.dictionaries(st.sampled_from("abc"), TREES, max_size=3)
 
 
+@settings(deadline=None)
 @given(MAPPINGS, MAPPINGS)
 def test_merging_keeps_what_only_one_has_and_takes_the_upper_of_both(below: dict[str, Any], above: dict[str, Any]):
     both = merged(below, above)
@@ -117,6 +118,7 @@ def test_merging_keeps_what_only_one_has_and_takes_the_upper_of_both(below: dict
     assert merged(both, above) == both
 
 
+@settings(deadline=None)
 @given(MAPPINGS, st.lists(st.sampled_from("abc"), min_size=1, max_size=3))
 def test_what_values_give_is_what_wins_when_they_are_merged(values: dict[str, Any], place: list[str]):
     nested: Any = "below"

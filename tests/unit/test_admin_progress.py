@@ -4,7 +4,7 @@ import copy
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from launcher.admin.progress import Patience, Seen, Trouble, last_sentence, step
@@ -192,6 +192,7 @@ def pruned(tree: Any, choose: Any) -> Any:
     return [pruned(each, choose) for each in tree] if isinstance(tree, list) else tree
 
 
+@settings(deadline=None)
 @given(st.data())
 def test_whatever_kubernetes_and_launcher_leave_out_there_is_a_phase(data: st.DataObject):
     def choose() -> bool:
