@@ -22,6 +22,8 @@ class Gossip:
         self._lock = threading.Lock()
         self._lists: dict[str, bytes] = {}
         self.told_twice = self.stale_lists = 0
+        self.longest_list = 0
+        """Most runs that were in a list of open ones."""
 
     def begin(self, recorder: Recorder) -> None:
         """From now on distort what goes through a recorder."""
@@ -53,6 +55,7 @@ class Gossip:
                 del self._lists[exchange.query]  # once
                 return earlier
             self._lists[exchange.query] = body
+            self.longest_list = max(self.longest_list, len(_runs(body)))
             return body
 
 

@@ -10,6 +10,7 @@ from tests.faults.judge import complaints, left_behind
 from tests.faults.matrix import LASTS
 from tests.faults.play import kill_those_that_run, wait_for_the_end
 from tests.faults.site import FaultySite, Wanted
+from tests.stage.waiting import wait_until
 
 pytestmark = pytest.mark.slow
 
@@ -21,12 +22,13 @@ def test_what_is_told_twice_late_and_in_another_order_happens_once(site: FaultyS
     gossip.begin(site.recorder)
     killed, short = Wanted(LASTS, killed=True), Wanted(1)
     sent = [site.send(wanted) for wanted in (short, killed, short, short, killed, short)]
-    kill_those_that_run(site, sent)
-    # The lists are read anew with each connection: the first is kept, and shown again when its runs are over.
+    # The lists are read anew with each connection: one of those that run is kept, and shown again when they are over.
     site.server_way.away(0)
+    wait_until(lambda: gossip.longest_list >= len(sent) // 3, 60, lambda: "the open runs were not read anew")
+    kill_those_that_run(site, sent)
     late = wait_for_the_end(site, sent)
     site.server_way.away(0)
-    site.node.wait_online()
+    wait_until(lambda: gossip.stale_lists > 0, 60, lambda: "no list was read that could be an old one")
     sent.append(site.send(short))
     late += wait_for_the_end(site, sent)
     gossip.end(site.recorder)
