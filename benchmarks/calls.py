@@ -43,10 +43,15 @@ class Call:
         return int(number) if number.isdecimal() else None
 
     @property
+    def reports(self) -> bool:
+        """Whether a run's end was told by it, and heard: a killed run the server has closed itself, and answers 400."""
+        ends = isinstance(self.body, dict) and bool(self.body.get("finished_at"))
+        return self.method == "PATCH" and self.run_id is not None and ends and self.status in {200, 400}
+
+    @property
     def delivers(self) -> bool:
         """Whether the server has a run's result by it."""
-        ends = isinstance(self.body, dict) and bool(self.body.get("finished_at"))
-        return self.method == "PATCH" and self.run_id is not None and ends and self.status == 200
+        return self.reports and self.status == 200
 
 
 @dataclass(frozen=True, slots=True)

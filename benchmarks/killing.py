@@ -51,7 +51,7 @@ async def kill(there: Stand) -> tuple[float, float]:
     began = time.time()
     await there.sender.kill(sent.task)
     gone = await there.until(lambda: job.pod_gone, _SECONDS, "the end of the pod")
-    answer = await there.until(lambda: there.at_server.delivery(job.run_id or 0), _SECONDS, "a report")
+    answer = await there.until(lambda: there.at_server.report(job.run_id or 0), _SECONDS, "a report")
     await there.quiet()
     return gone - began, answer.answered - began
 

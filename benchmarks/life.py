@@ -6,6 +6,7 @@ by a script for a run of its own.
 
 import asyncio
 import time
+from collections.abc import Iterable
 from datetime import datetime
 
 from benchmarks.calls import Call, Ids
@@ -117,8 +118,13 @@ def to_answer(there: Stand, job: SeenJob) -> tuple[float, float]:
     """Seconds from when the algorithm was seen to have ended until the server had answered; and the server's own."""
     delivery = there.at_server.delivery(job.run_id or 0)
     assert job.finished and delivery
-    calls = [call for call in calls_of(there, job) if job.finished <= call.at <= delivery.at]
-    return delivery.answered - job.finished, sum(call.seconds for call in calls)
+    calls = calls_of(there, job)
+    return delivery.answered - job.finished, overlap(calls, job.finished, delivery.answered)
+
+
+def overlap(calls: Iterable[Call], begin: float, end: float) -> float:
+    """How many seconds of the calls are between two moments. One may begin before this witness saw what led to it."""
+    return sum(max(min(call.answered, end) - max(call.at, begin), 0.0) for call in calls)
 
 
 def files_removed(there: Stand) -> dict[int, float]:

@@ -115,6 +115,7 @@ class SeenAtServer:
         self._of_run: dict[int, list[Call]] = {}
         self._of_task: dict[int, list[Call]] = {}
         self._deliveries: dict[int, Call] = {}
+        self._reports: dict[int, Call] = {}
 
     def take(self, lines: Iterable[dict[str, Any]]) -> None:
         """Take note of what the witness of the server wrote."""
@@ -130,6 +131,8 @@ class SeenAtServer:
             self._of_run.setdefault(run, []).append(call)
             if call.delivers:
                 self._deliveries.setdefault(run, call)
+            if call.reports:
+                self._reports.setdefault(run, call)
         elif (task := call.task_id) is not None:
             self._of_task.setdefault(task, []).append(call)
 
@@ -144,6 +147,10 @@ class SeenAtServer:
         """The calls that were about a run, in the order in which they came."""
         calls = [*self._of_run.get(run_id, ()), *self._of_task.get(task_id, ())]
         return sorted(calls, key=lambda call: call.at)
+
+    def report(self, run_id: int) -> Call | None:
+        """The call by which the server heard of a run's end, whether or not it knew already."""
+        return self._reports.get(run_id)
 
     def delivery(self, run_id: int) -> Call | None:
         """The call with which the server had a run's result."""

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from benchmarks.calls import Call, Ids, readdressed
 from benchmarks.cluster_witness import line
 from benchmarks.journal import Journal
+from benchmarks.life import overlap
 from benchmarks.sightings import SeenAtServer, SeenInCluster, SeenJob
 from benchmarks.stages import MEANINGS, STAGES, bars, medians, moments
 
@@ -124,6 +125,24 @@ def test_delivered_is_what_the_server_accepted() -> None:
     assert delivery
     assert (delivery.at, delivery.answered) == (6, 6.5)
     assert at_server().delivery(8) is None
+
+
+def test_a_killed_run_is_reported_though_the_server_had_closed_it_itself() -> None:
+    found = at_server()
+    found.take([exchange(8, "PATCH", "/api/run/9", {"finished_at": "now"}, status=502)])
+    assert found.report(9) is None
+    found.take([exchange(9, "PATCH", "/api/run/9", {"finished_at": "now"}, status=400)])
+    report = found.report(9)
+    assert report
+    assert report.at == 9
+    assert found.delivery(9) is None
+    assert found.report(7) is found.delivery(7)
+
+
+def test_a_call_that_began_before_what_led_to_it_was_seen_counts_from_then() -> None:
+    (call,) = [Call(10.0, 2.0, "PATCH", "/api/run/7", "", {}, 200)]
+    spans = ((9, 13), (11, 13), (9, 11), (12.5, 13), (8, 9))
+    assert [overlap([call], *span) for span in spans] == [2, 1, 1, 0, 0]
 
 
 @pytest.mark.parametrize(
