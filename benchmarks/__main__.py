@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import signal
 import sys
 import time
 import traceback
@@ -68,7 +69,11 @@ def main(
         folder = results or cache_folder() / "benchmarks" / datetime.now().strftime("%Y-%m-%d-%H%M%S")
         folder.mkdir(parents=True, exist_ok=True)
         record = Record.begin(folder / "results.json", quick=quick)
-        asyncio.run(measure(record, names or NAMES, QUICK if quick else FULL))
+        try:
+            asyncio.run(measure(record, names or NAMES, QUICK if quick else FULL))
+        except asyncio.CancelledError:
+            console.print(f"Stopped. What was measured until then is in {folder}.", soft_wrap=True)
+            raise typer.Exit(130) from None
     files = page.write(record, folder)
     show(record)
     if publish:
@@ -81,6 +86,9 @@ def main(
 
 async def measure(record: Record, names: list[str], effort: Effort) -> None:
     """Carry out the benchmarks, one after the other; one that breaks keeps no other from being carried out."""
+    task = asyncio.current_task()
+    for number in (signal.SIGINT, signal.SIGTERM):  # also where a shell had it ignored: what was made is removed
+        asyncio.get_running_loop().add_signal_handler(number, task.cancel if task else sys.exit)
     for name, alone in ALONE.items():
         if name in names:
             await one(record, name, partial(alone, effort))

@@ -248,6 +248,7 @@ def machine(name: str) -> dict[str, Any]:
     """The machine, which nothing is put on that does not ask for it."""
     taint = {"key": ENDS, "value": "never", "effect": "NoSchedule"}
     labels = {"kubernetes.io/hostname": name, "kubernetes.io/os": "linux", "kubernetes.io/arch": "amd64"}
+    labels[STAGE_LABEL] = owner_of_this_process()
     return {
         "apiVersion": "v1",
         "kind": "Node",

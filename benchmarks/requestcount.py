@@ -9,8 +9,11 @@ import contextlib
 import re
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from typing import Any
 
 from benchmarks.kube import RawApi
+from tests.stage.kube import STAGE_LABEL
+from tests.stage.node import owner_of_this_process
 
 _SCHEMAS = "/apis/flowcontrol.apiserver.k8s.io/v1/flowschemas"
 _DONE = "apiserver_flowcontrol_request_execution_seconds_count"
@@ -51,14 +54,16 @@ class Counter:
 async def counting(api: RawApi, namespace: str, account: str) -> AsyncIterator[Counter]:
     """Count a service account's requests from now on."""
     name = f"{namespace}-{account}"
-    await api.call("POST", _SCHEMAS, schema(name, namespace, account))
+    wanted = schema(name, namespace, account)
+    wanted["metadata"]["labels"] = {STAGE_LABEL: owner_of_this_process()}
+    await api.call("POST", _SCHEMAS, wanted)
     try:
         yield Counter(api, name)
     finally:
         await api.call("DELETE", f"{_SCHEMAS}/{name}")
 
 
-def schema(name: str, namespace: str, account: str) -> dict[str, object]:
+def schema(name: str, namespace: str, account: str) -> dict[str, Any]:
     """The FlowSchema that an account's requests fall under, and nobody else's."""
     everything = {"verbs": ["*"], "apiGroups": ["*"], "resources": ["*"], "namespaces": ["*"], "clusterScope": True}
     subject = {"kind": "ServiceAccount", "serviceAccount": {"namespace": namespace, "name": account}}

@@ -22,7 +22,7 @@ from ci.images import Image
 from tests.stage import StageError
 from tests.stage.federation import Collaboration, Federation, NodeAccount
 from tests.stage.kube import STAGE_LABEL, Kubectl
-from tests.stage.node import Node, owner_of_this_process, remove_orphans, values_for
+from tests.stage.node import Node, orphaned, owner_of_this_process, remove_orphans, values_for
 from tests.stage.server import Server
 
 IMAGES = ["v6-node", "v6-node-diagnostics", "behave"]
@@ -73,6 +73,7 @@ async def scene() -> AsyncIterator[Scene]:
         cluster = await asyncio.to_thread(clusters.ensure)
         kubectl = Kubectl(cluster.kubeconfig)
         remove_orphans(kubectl, STAGE_LABEL)
+        remove_leftovers(kubectl)
         images = await asyncio.to_thread(image_builder.ensure_loaded, cluster, IMAGES)
         server = Server(folder / "server", cluster.host_address)
         stack.callback(server.stop)
@@ -85,6 +86,14 @@ async def scene() -> AsyncIterator[Scene]:
             aiohttp.ClientSession(connector=connector, timeout=timeout) as http,
         ):
             yield Scene(cluster, kubectl, images, server, federation, api, http, folder)
+
+
+def remove_leftovers(kubectl: Kubectl) -> None:
+    """Remove what is of no namespace and was left by a benchmark that was killed."""
+    for kind in ("flowschemas", "nodes", "persistentvolumes"):
+        for thing in kubectl.get(kind, selector=STAGE_LABEL):
+            if orphaned(thing["metadata"]["labels"][STAGE_LABEL]):
+                kubectl("delete", kind, thing["metadata"]["name"], "--wait=false")
 
 
 @dataclass

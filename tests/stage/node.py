@@ -247,10 +247,15 @@ def remove_orphans(kubectl: Kubectl, label: str) -> list[str]:
     """
     removed = []
     for namespace in kubectl.get("namespaces", selector=label):
-        name, owner = namespace["metadata"]["name"], namespace["metadata"]["labels"][label]
-        host, _, pid = owner.rpartition("-")
-        if host == socket.gethostname()[:40] and pid.isdigit() and not Path(f"/proc/{pid}").exists():
+        name = namespace["metadata"]["name"]
+        if orphaned(namespace["metadata"]["labels"][label]):
             kubectl.helm("uninstall", RELEASE, "--ignore-not-found", namespace=name)
             kubectl("delete", "namespace", name, "--wait=false")
             removed.append(name)
     return removed
+
+
+def orphaned(owner: str) -> bool:
+    """Whether what has this owner was made by a process of this machine that is no more."""
+    host, _, pid = owner.rpartition("-")
+    return host == socket.gethostname()[:40] and pid.isdigit() and not Path(f"/proc/{pid}").exists()

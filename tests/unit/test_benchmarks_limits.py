@@ -2,9 +2,11 @@
 
 import asyncio
 import json
+import os
+import socket
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -15,8 +17,10 @@ from benchmarks.install import bare_job, bare_pod, gate_seconds, has_condition
 from benchmarks.rawjobs import raw_manifest
 from benchmarks.record import Record
 from benchmarks.requestcount import Count, parse, schema
+from benchmarks.scene import remove_leftovers
 from benchmarks.stages import STAGES
 from tests.stage import StageError
+from tests.stage.kube import STAGE_LABEL, Kubectl
 from tests.unit.test_layout import rendered
 from tests.unit.test_taskfiles import RUN
 
@@ -70,7 +74,7 @@ def test_the_api_servers_count_is_that_of_one_schema() -> None:
 
 
 def test_a_schema_selects_one_account_alone() -> None:
-    (rule,) = schema("n", "hospital", "v6-node-launcher")["spec"]["rules"]  # type: ignore[index]
+    (rule,) = schema("n", "hospital", "v6-node-launcher")["spec"]["rules"]
     account = {"namespace": "hospital", "name": "v6-node-launcher"}
     assert rule["subjects"] == [{"kind": "ServiceAccount", "serviceAccount": account}]
 
@@ -170,3 +174,21 @@ def test_the_page_has_a_place_for_the_figures() -> None:
 def test_few_rounds_are_fewer() -> None:
     assert (QUICK.runs, QUICK.rounds, QUICK.crowd, QUICK.at_once) < (FULL.runs, FULL.rounds, FULL.crowd, FULL.at_once)
     assert (FULL.runs, FULL.crowd, FULL.at_once) == (100, 200, 50)
+
+
+def test_what_is_of_no_namespace_is_removed_if_its_process_is_no_more() -> None:
+    host = socket.gethostname()[:40]
+    owners = {"left": f"{host}-999999999", "mine": f"{host}-{os.getpid()}", "elsewhere": "other-host-999999999"}
+    deleted: list[tuple[str, ...]] = []
+
+    class Cluster:
+        def get(self, kind: str, *, selector: str) -> list[dict[str, Any]]:
+            assert selector == STAGE_LABEL
+            return [{"metadata": {"name": name, "labels": {STAGE_LABEL: owner}}} for name, owner in owners.items()]
+
+        def __call__(self, *arguments: str) -> None:
+            deleted.append(arguments)
+
+    remove_leftovers(cast(Kubectl, Cluster()))
+    kinds = ("flowschemas", "nodes", "persistentvolumes")
+    assert deleted == [("delete", kind, "left", "--wait=false") for kind in kinds]
