@@ -25,6 +25,7 @@ class Stage:
 STAGES = (
     Stage("event", "server", "recorder"),
     Stage("taken", "server", "recorder"),
+    Stage("token", "server", "recorder"),
     Stage("files", "node", "algorithm"),
     Stage("created", "node", "watch"),
     Stage("scheduled", "Kubernetes", "watch"),
@@ -41,6 +42,7 @@ STAGES = (
 MEANINGS = {
     "event": "the server tells of the task",
     "taken": "the server has noted that the node took the run",
+    "token": "the server has given the algorithm's token",
     "files": "the run's input is written",
     "created": "the Job is seen",
     "scheduled": "its pod has a machine",
@@ -69,11 +71,14 @@ def moments(
     run_id, task_id = job.run_id, job.task_id
     if run_id is None or task_id is None or (event := server.told.get(task_id)) is None:
         return {}
-    patches = [call for call in server.of_run(run_id, task_id) if call.method == "PATCH"]
+    calls = server.of_run(run_id, task_id)
+    taken = next((call for call in calls if call.method == "PATCH"), None)
+    token = next((call for call in calls if call.path.endswith("/token/container")), None)
     delivery = server.delivery(run_id)
     seen = {
         "event": event,
-        "taken": patches[0].answered if patches else None,
+        "taken": taken.answered if taken else None,
+        "token": token.answered if token else None,
         **algorithm,
         "created": job.created,
         "scheduled": job.scheduled,
