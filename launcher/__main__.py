@@ -123,7 +123,9 @@ def render(
         list[Path], typer.Option("--values", "-f", help="A values file; later ones go before earlier.")
     ] = [],  # noqa: B006
     config: Annotated[Path | None, typer.Option(help="Instead of values: what a running launcher reads.")] = None,
-    templates: Annotated[Path | None, typer.Option(help="With --config: the folder of job templates.")] = None,
+    templates: Annotated[
+        Path | None, typer.Option(envvar="V6_NODE_TEMPLATES", help="With --config: the folder of job templates.")
+    ] = None,
     task: Annotated[Path | None, typer.Option(help="A task in JSON, as the server tells of it.")] = None,
     image: Annotated[str | None, typer.Option(help="Image of the task.")] = None,
     database: Annotated[list[str], typer.Option(help="Label of a database that it asks for; may be repeated.")] = [],  # noqa: B006

@@ -234,8 +234,8 @@ def test_a_running_launcher_s_configuration_will_do(render: Any, tmp_path: Path)
     config = named(rendering.render(VALUES), "ConfigMap", "v6-node-config")["data"]["node.yaml"]
     (tmp_path / "node.yaml").write_text(config)
     (tmp_path / "job.yaml.j2").write_text(SIDEWAYS)
-    arguments = ["--config", str(tmp_path / "node.yaml"), "--templates", str(tmp_path), "--user", "8", "--explain"]
-    result = CliRunner().invoke(app, ["render", *arguments])
+    arguments = ["--config", str(tmp_path / "node.yaml"), "--user", "8", "--explain"]
+    result = CliRunner().invoke(app, ["render", *arguments], env={"V6_NODE_TEMPLATES": str(tmp_path)})
     assert pod(result)["schedulerName"] == "mine"
     assert (
         "The templates: shipped/gpu.yaml.j2, which extends job.yaml.j2, which extends shipped/job.yaml.j2"
