@@ -194,7 +194,8 @@ def test_the_moments_of_a_run_are_counted_from_its_event() -> None:
     algorithm = {"files": 1.75, "started": 4.5, "began": 5.5, "ended": 5.75}
     found = moments(a_job(), at_server('42/tasks,["new_task",5]'), algorithm, removed=12.5)
     assert found == {
-        "event": 0, "taken": 2.0, "token": 3.0, "files": 1.25, "created": 1.5, "scheduled": 3.5, "started": 4.0, "began": 5.0,
+        "event": 0, "taken": 2.0, "token": 3.0, "files": 1.25, "created": 1.5, "scheduled": 3.5, "started": 4.0,
+        "began": 5.0,
         "ended": 5.25, "noticed": 6.5, "read": 5.5, "delivered": 6.0, "cleaned up": 10.5, "files removed": 12.0,
     }  # fmt: skip
 
