@@ -111,6 +111,8 @@ def play(site: FaultySite, seed: str, runs: int, *, calm: bool, at_once: int = 8
         if found := complaints(site, each, volume):
             result.wrong[str(each.run)] = [*found, site.direction.story(each.run)]
     result.left_behind = [*late, *left_behind(site, volume)]
+    if len(site.direction.memory) == remembered:
+        result.left_behind.append("the launcher asked nobody what shall happen: it is not the test image's")
     told = {"events told twice": gossip.told_twice, "stale lists": gossip.stale_lists}
     result.happened = {**trouble.happened, **told}
     result.memory = _thinned(site.direction.memory[remembered:])
