@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 import requests
 
+from launcher.apikey import ApiKey
 from launcher.config import ServerAccess
 from launcher.connection import Connection
 from launcher.runs import Outcome, RunStatus
@@ -92,7 +93,7 @@ async def test_an_api_path_where_no_api_is_is_named(way: Way, collaboration: Col
 async def test_an_expired_access_token_is_renewed_by_the_refresh_token(way: Way, collaboration: Collaboration):
     async with way.opened(collaboration) as session:
         session._rest._access = forged(way, session._rest._access)
-        session._rest._api_key = NOBODY  # so only the refresh token can help
+        session._rest._api_key = ApiKey(NOBODY)  # so only the refresh token can help
         assert await session.open_runs() == []
 
 
@@ -325,7 +326,7 @@ async def test_a_new_secret_of_the_server_is_survived(way: Way, collaboration: C
 @pytest.mark.contract("§3 key withdrawn while online")
 async def test_a_key_that_is_no_longer_valid_ends_the_session_with_a_sentence(way: Way, collaboration: Collaboration):
     async with way.opened(collaboration) as session:
-        session._rest._api_key = NOBODY
+        session._rest._api_key = ApiKey(NOBODY)
         session._rest._access = forged(way, session._rest._access)
         session._rest._refresh = forged(way, session._rest._access)
         with pytest.RaisesGroup(LoginRefused, allow_unwrapped=True, flatten_subgroups=True):
