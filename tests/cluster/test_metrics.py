@@ -18,6 +18,8 @@ from tests.stage.node import LAUNCHER, Node
 from tests.stage.stagehand import Stagehand
 from tests.stage.waiting import wait_until
 
+pytestmark = pytest.mark.slow  # two installations, a restart
+
 METRICS, STATUS, ALGORITHMS = 8082, 8081, 8080
 AGES = [34.5, 61.0, 78.25, 50.0]
 _GET = """
@@ -177,8 +179,12 @@ def test_a_failed_run_is_counted_by_its_cause_and_kept_for_a_look(
     key = ("v6_node_runs_delivered_total", "cause=exit code", "status=crashed")
     wait_until(lambda: scraper.samples("launcher").get(key) == 1, 30, lambda: str(scraper.samples("launcher")))
     chosen = f"v6-node.vantage6.ai/run-id={run['id']}"
+
+    def phases() -> list[str]:
+        return [pod["status"]["phase"] for pod in kubectl.get("pods", namespace=node.namespace, selector=chosen)]
+
+    wait_until(lambda: phases() == ["Failed"], 30, lambda: f"its pods are {phases()}")  # kubelet says so a moment later
     (pod,) = kubectl.get("pods", namespace=node.namespace, selector=chosen)
-    assert pod["status"]["phase"] == "Failed"
     assert "the cohort is empty" in kubectl("logs", pod["metadata"]["name"], namespace=node.namespace)
     code = f"import pathlib; print(*(p.name for p in pathlib.Path('/tasks/runs').glob('{run['id']}-*/data/*')))"
     files = kubectl("exec", LAUNCHER, "--", "python", "-c", code, namespace=node.namespace).split()
