@@ -18,13 +18,13 @@ $(VENV)/ready: requirements-dev.lock pyproject.toml
 	$(VENV)/bin/uv pip install --quiet --python $(RUN) --no-deps --editable .
 	@touch $@
 
-check: $(VENV)/ready ## Lint, types, unit, property and chart tests (2 minutes)
+check: $(VENV)/ready ## Lint, types, unit, property and chart tests (3 minutes)
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/mypy
 	$(PYTEST) -n 2 tests/unit tests/chart
 
-test: check ## Check, then everything that needs a real server and a real cluster (20 minutes warm)
+test: check ## Check, then everything that needs a real server and a real cluster (half an hour warm)
 	$(PYTEST) -n 3 tests/server -m "not slow"
 	$(PYTEST) tests/cluster -m "not slow"
 
