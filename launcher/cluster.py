@@ -8,7 +8,7 @@ from launcher.kubeapi import APPLY, ApiRefusal, KubeApi, Tree
 from launcher.mirror import RUN_ID, Mirror, name, run_id
 from launcher.networkpolicies import selecting
 from launcher.runs import PREFIX
-from launcher.troubles import Troubles
+from launcher.troubles import Troubles, last_warning
 from launcher.waiting import CONTAINER, Trouble
 
 FIELD_MANAGER = "v6-node-launcher"
@@ -192,11 +192,7 @@ class Cluster:
         """The last warning on a Job or pod, asked of the API server now."""
         uid = thing["metadata"].get("uid", "")
         query = {"fieldSelector": f"type=Warning,involvedObject.uid={uid}"}
-        events = (await self._api.call("GET", f"{self._core}/events", query))["items"]
-        if not events:
-            return None
-        last = max(events, key=lambda event: event.get("lastTimestamp") or event["metadata"]["creationTimestamp"])
-        return Trouble(uid, last.get("reason") or "", last.get("message") or "")
+        return last_warning((await self._api.call("GET", f"{self._core}/events", query))["items"])
 
     async def delete_checks(self, kind: str) -> None:
         """Delete the Jobs of all checks of a kind."""

@@ -4,7 +4,7 @@ Events can be many, and big ones too: the API server selects, and of what remain
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from launcher.kubeapi import KubeApi, Tree
 from launcher.mirror import Mirror
@@ -50,6 +50,14 @@ class Troubles:
         while len(seen) > _MOST:
             del seen[next(iter(seen))]
         self._changed(run_id)
+
+
+def last_warning(warnings: Sequence[Tree]) -> Trouble | None:
+    """The last of these Events, None if there is none."""
+    if not warnings:
+        return None
+    last = max(warnings, key=lambda event: str(event.get("lastTimestamp") or event["metadata"]["creationTimestamp"]))
+    return Trouble(last["involvedObject"]["uid"], last.get("reason") or "", last.get("message") or "")
 
 
 def _shorten(event: Tree) -> Tree | None:

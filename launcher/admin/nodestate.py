@@ -10,6 +10,7 @@ from launcher.admin.progress import Seen, Told, launcher, step
 from launcher.diagnosis import job_state, outcome
 from launcher.kubeapi import Tree
 from launcher.runs import PREFIX, JobState
+from launcher.troubles import last_warning
 from launcher.waiting import CONTAINER, Trouble, waiting
 
 RUN_ID, TASK_ID = f"{PREFIX}/run-id", f"{PREFIX}/task-id"
@@ -145,10 +146,7 @@ def _last_warning(events: Sequence[Tree], job: Tree, pod: Tree | None) -> Troubl
         for event in events
         if event.get("type") == "Warning" and (event.get("involvedObject") or {}).get("uid") in uids
     ]
-    if not warnings:
-        return None
-    last = max(warnings, key=lambda event: str(event.get("lastTimestamp") or event["metadata"]["creationTimestamp"]))
-    return Trouble(last["involvedObject"]["uid"], last.get("reason") or "", last.get("message") or "")
+    return last_warning(warnings)
 
 
 def _image(job: Tree) -> str:
