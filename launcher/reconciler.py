@@ -379,13 +379,11 @@ class Reconciler:
         return await self._deliver(run, entry, Parcel(end))
 
     async def _launched(self, run: Run, entry: _Entry, job: Tree | None) -> bool:
-        if job is None:  # there is one: have another look at it
-            job = await self._cluster.read_job(run.name)
-            entry.sent = False
-            return job is not None
+        seen = job or await self._cluster.read_job(run.name)  # if none was made there is one: have another look at it
         entry.sent = False
-        log.info("started", extra={"fields": {"run": run.id, "task": run.task_id, "image": run.image}})
-        return True
+        if job:
+            log.info("started", extra={"fields": {"run": run.id, "task": run.task_id, "image": run.image}})
+        return seen is not None
 
     async def _report_active(self, run: Run, entry: _Entry) -> bool:
         self._follow(run)  # first: the server may take its time
