@@ -77,10 +77,15 @@ def troupe(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[Troupe]:
     """Makes collaborations and nodes for the tests of one module, and removes them after the last."""
-    troupe = Troupe(kubectl, federation, images, tmp_path_factory.mktemp("values"))
-    request.config.stash[TROUPES].append(troupe)
+    made = Troupe(kubectl, federation, images, tmp_path_factory.mktemp("values"))
+    yield from watched(made, request.config)
+
+
+def watched(troupe: Troupe, config: pytest.Config) -> Iterator[Troupe]:
+    """A fixture's body: what fails meanwhile is reported with the story of the nodes, which go at its end."""
+    config.stash[TROUPES].append(troupe)
     yield troupe
-    request.config.stash[TROUPES].remove(troupe)
+    config.stash[TROUPES].remove(troupe)
     troupe.leave()
 
 

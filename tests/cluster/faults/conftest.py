@@ -7,7 +7,7 @@ import pytest
 from ci import images as image_builder
 from ci.cluster import Cluster
 from ci.images import Image
-from tests.cluster.conftest import TROUPES
+from tests.cluster.conftest import watched
 from tests.cluster.troupe import Troupe
 from tests.faults.site import IMAGE, FaultySite, faulty_site
 from tests.stage.federation import Federation
@@ -27,11 +27,7 @@ def fault_troupe(
     images: dict[str, Image],
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[Troupe]:
-    troupe = Troupe(kubectl, federation, images, tmp_path_factory.mktemp("values"))
-    request.config.stash[TROUPES].append(troupe)
-    yield troupe
-    request.config.stash[TROUPES].remove(troupe)
-    troupe.leave()
+    yield from watched(Troupe(kubectl, federation, images, tmp_path_factory.mktemp("values")), request.config)
 
 
 @pytest.fixture(scope="package")
