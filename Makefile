@@ -26,11 +26,11 @@ check: $(VENV)/ready ## Lint, types, unit, property and chart tests (3 minutes)
 
 test: check ## Check, then everything that needs a real server and a real cluster (half an hour warm)
 	$(PYTEST) -n 3 tests/server -m "not slow"
-	$(PYTEST) tests/cluster -m "not slow"
+	$(PYTEST) -n 4 --dist loadfile tests/cluster -m "not slow"
 
 test-all: check ## Everything there is
 	$(PYTEST) -n 3 tests/server
-	$(PYTEST) tests/cluster
+	$(PYTEST) -n 4 --dist loadfile tests/cluster
 
 explore: $(VENV)/ready ## Look for what breaks the reconciler and no test knows yet (EXAMPLES=3000, 3 minutes)
 	V6_NODE_EXPLORE=$(EXAMPLES) $(PYTEST) tests/unit/test_reconciler_model.py

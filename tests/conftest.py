@@ -1,9 +1,11 @@
-"""What a report says of the contract: each line that was tried, what it says, by which tests, and how that ended."""
+"""What a report ends with: figures, and each line of the contract that was tried, by which tests, and the outcome."""
+
+from typing import Any
 
 import pytest
 from hypothesis import settings
 
-from tests import contract
+from tests import contract, figures
 
 # A busy machine is no fault of the code: no property has to be shown within a time.
 settings.register_profile("here", deadline=None)
@@ -20,7 +22,26 @@ def pytest_runtest_makereport(item: pytest.Item):
     return report
 
 
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    if (output := getattr(session.config, "workeroutput", None)) is not None:  # the first process reports for all
+        output["figures"] = figures.collected()
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    for title, lines in getattr(node, "workeroutput", {}).get("figures", ()):
+        figures.note(title, *lines)
+
+
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    for title, lines in figures.collected():
+        terminalreporter.section(title)
+        for line in lines:
+            terminalreporter.write_line(line)
+    _write_contract(terminalreporter)
+
+
+def _write_contract(terminalreporter: pytest.TerminalReporter) -> None:
     ended: dict[str, dict[str, str]] = {}
     for outcome in _ORDER:
         for report in terminalreporter.getreports(outcome):

@@ -1,6 +1,6 @@
 """What every cluster test stands on: a cluster, the images, a real server; and nodes, made and removed by fixtures.
 
-A failing test's report ends with what happened in the namespaces of its nodes; the session's with what was tested.
+A failing test's report ends with what happened in the namespaces of its nodes.
 """
 
 import secrets
@@ -12,7 +12,8 @@ from ci import cluster as local_cluster
 from ci import images as image_builder
 from ci.cluster import Cluster
 from ci.images import Image
-from tests.cluster import figures, versions
+from tests import figures
+from tests.cluster import versions
 from tests.cluster.servers import free_port, names, outside, postgres, registry, there
 from tests.cluster.troupe import Troupe
 from tests.stage.federation import Federation, Researcher
@@ -23,7 +24,6 @@ from tests.stage.stagehand import Stagehand
 
 PRODUCT = ["v6-node", "v6-node-diagnostics", "v6-node-egress", "v6-node-tunnel"]
 __all__ = ["free_port", "names", "outside", "postgres", "registry", "there"]  # fixtures of another module
-TESTED = "tested against"
 TROUPES = pytest.StashKey[list[Troupe]]()
 
 
@@ -36,7 +36,7 @@ def cluster() -> Cluster:
 def kubectl(cluster: Cluster) -> Kubectl:
     kubectl = Kubectl(cluster.kubeconfig)
     remove_orphans(kubectl, STAGE_LABEL)
-    figures.note(TESTED, *versions.of_cluster(kubectl), *versions.of_programs(kubectl))
+    figures.note(figures.TESTED, *versions.of_cluster(kubectl), *versions.of_programs(kubectl))
     return kubectl
 
 
@@ -51,7 +51,7 @@ def images(cluster: Cluster) -> dict[str, Image]:
 def server(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     server = Server(tmp_path_factory.mktemp("server"), cluster.host_address)
     server.start()
-    figures.note(TESTED, *versions.of_vantage6(server))
+    figures.note(figures.TESTED, *versions.of_vantage6(server))
     yield server
     server.stop()
 
@@ -114,11 +114,3 @@ def pytest_runtest_makereport(
             for node in troupe.nodes:
                 report.sections.append((f"namespace {node.namespace}", node.kubectl.story(node.namespace)))
     return report
-
-
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    # The figures first, what they are of last: pytest's own closing line follows.
-    for title, lines in sorted(figures.collected(), key=lambda section: section[0] == TESTED):
-        terminalreporter.section(title)
-        for line in lines:
-            terminalreporter.write_line(line)

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from ci.images import Image
-from tests.cluster import figures
+from tests import figures
 from tests.cluster.troupe import Troupe
 from tests.stage import StageError
 from tests.stage.claims import fill_claim

@@ -13,7 +13,7 @@ import pytest
 
 from ci.cluster import Cluster
 from ci.images import Image
-from tests.cluster import figures
+from tests import figures
 from tests.cluster.troupe import Troupe
 from tests.stage.detour import detour
 from tests.stage.federation import Researcher

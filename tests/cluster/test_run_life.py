@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from tests.cluster import figures
+from tests import figures
 from tests.cluster.troupe import Troupe
 from tests.stage.client import moment
 from tests.stage.federation import Researcher

@@ -6,8 +6,8 @@ import pytest
 
 from ci.cluster import Cluster
 from ci.images import Image
-from tests.cluster import figures, versions
-from tests.cluster.conftest import TESTED
+from tests import figures
+from tests.cluster import versions
 from tests.cluster.troupe import Troupe
 from tests.server.ways import Kind
 from tests.stage.federation import Federation, Researcher
@@ -34,7 +34,7 @@ def kind(request: pytest.FixtureRequest) -> Kind:
 def server(kind: Kind, cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     server = Server(tmp_path_factory.mktemp("server"), cluster.host_address, release=kind.release)
     server.start()
-    figures.note(TESTED, *versions.of_vantage6(server))
+    figures.note(figures.TESTED, *versions.of_vantage6(server))
     yield server
     server.stop()
 

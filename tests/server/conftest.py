@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cluster import figures
+from tests import figures
 from tests.server.sessions import Way
 from tests.server.site import Site
 from tests.server.ways import EVERY, Kind, params

@@ -22,7 +22,7 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 
 from launcher.encryption import Encrypted, Plain
-from tests.cluster import figures
+from tests import figures
 from tests.stage.proxy_process import allocator, proxy_process
 from tests.unit.keys import encrypted
 from tests.unit.proxied_server import CONTAINER, NODE, TASK

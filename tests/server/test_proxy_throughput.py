@@ -16,7 +16,7 @@ import aiohttp
 import pytest
 
 from launcher.runs import Outcome, Run, RunStatus
-from tests.cluster import figures
+from tests import figures
 from tests.stage.proxy_process import ProxyProcess, proxy_process
 
 pytestmark = pytest.mark.slow

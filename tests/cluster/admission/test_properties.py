@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from launcher.invariants import violations
 from launcher.jobcontext import Context
 from launcher.templates import JobTemplates, TemplateError
-from tests.cluster import figures
+from tests import figures
 from tests.cluster.admission.judge import Judge
 from tests.cluster.admission.template_authors import fair_templates, foul_templates, words
 from tests.unit.broken_rules import nothing_selects

@@ -12,7 +12,7 @@ import pytest
 
 from ci.cluster import Cluster
 from ci.images import Image
-from tests.cluster import figures
+from tests import figures
 from tests.cluster.failures import page
 from tests.cluster.failures.disruptions import Disruptions
 from tests.cluster.failures.page import Row

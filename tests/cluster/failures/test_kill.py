@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cluster import figures
+from tests import figures
 from tests.cluster.troupe import Troupe
 from tests.stage.federation import Researcher
 from tests.stage.kube import Kubectl

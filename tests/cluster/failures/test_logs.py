@@ -5,7 +5,7 @@ import time
 import pytest
 import socketio
 
-from tests.cluster import figures
+from tests import figures
 from tests.cluster.troupe import Troupe
 from tests.stage.federation import Researcher
 from tests.stage.node import LAUNCHER, Node

@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.cluster import figures
+from tests import figures
 from tests.faults.image.faulty.steps import STEPS
 from tests.faults.matrix import EVERY, ONE_FOR_EACH, Case, Fault
 from tests.faults.play import Verdicts, play

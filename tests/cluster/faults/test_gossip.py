@@ -4,7 +4,7 @@ import random
 
 import pytest
 
-from tests.cluster import figures
+from tests import figures
 from tests.faults.gossip import Gossip
 from tests.faults.judge import complaints, left_behind
 from tests.faults.matrix import LASTS

@@ -5,7 +5,7 @@ import random
 
 import pytest
 
-from tests.cluster import figures
+from tests import figures
 from tests.faults.site import FaultySite
 from tests.soak import batch, report
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from ci.images import Image
-from tests.cluster import figures
+from tests import figures
 from tests.cluster.troupe import Troupe
 from tests.stage.kube import Kubectl
 from tests.stage.node import INTERNET, Node, owner_of_this_process

@@ -9,7 +9,7 @@ import pytest
 from ci import cluster as local_cluster
 from ci import images as image_builder
 from ci.cluster import Cluster, lifecycle
-from tests.cluster import figures
+from tests import figures
 from tests.cluster.examining import examine, left_by_doctors
 from tests.cluster.isolation.test_gate import REGISTRY
 from tests.cluster.troupe import Troupe

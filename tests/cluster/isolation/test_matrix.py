@@ -14,7 +14,7 @@ import pytest
 from ci.cluster import Cluster
 from ci.images import Image
 from launcher.waysout import BY_NAME, WAYS, Surroundings, probes
-from tests.cluster import figures
+from tests import figures
 from tests.cluster.isolation.matrix import COLUMNS, Cells, collect, publish, published, section, wrong
 from tests.cluster.servers import PASSWORD
 from tests.cluster.troupe import Troupe

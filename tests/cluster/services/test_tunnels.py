@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 
 from ci.cluster import Cluster
 from ci.images import Image
-from tests.cluster import figures
+from tests import figures
 from tests.cluster.servers import PASSWORD, START_SECONDS, answers
 from tests.cluster.services.test_databases import AGES, QUERY
 from tests.cluster.troupe import Troupe
