@@ -1,4 +1,8 @@
-"""The objects of one kind, kept current: listed, then watched, listed again when a watch breaks."""
+"""The objects of one kind, kept current: listed, then watched, listed again when a watch breaks.
+
+A watch that merely ends in its time goes on where it was, so that nobody lists thousands of objects while nothing
+happens: https://kubernetes.io/docs/reference/using-api/api-concepts/#efficient-detection-of-changes.
+"""
 
 import asyncio
 import json
@@ -67,7 +71,8 @@ class Mirror(Generic[Key]):
             try:
                 version = await self._list()
                 failures = 0
-                await self._watch_from(version)
+                while True:
+                    version = await self._watch_from(version)
             except (ClusterUnavailable, ApiRefusal) as error:
                 failures += 1
                 delay = max(backoff(failures, _FIRST_DELAY, _LONGEST_DELAY), getattr(error, "retry_after", 0.0))
@@ -101,13 +106,18 @@ class Mirror(Generic[Key]):
                 return items, str(page["metadata"]["resourceVersion"])
             query["continue"] = token
 
-    async def _watch_from(self, version: str) -> None:
-        query = {**self._query, "resourceVersion": version, "watch": "true", "timeoutSeconds": _WATCH_SECONDS}
+    async def _watch_from(self, version: str) -> str:
+        """Take note of what changes, until the API server ends the watch; returns up to which version that was."""
+        asked = {"resourceVersion": version, "watch": "true", "allowWatchBookmarks": "true"}
+        query = {**self._query, **asked, "timeoutSeconds": _WATCH_SECONDS}
         async for line in self._api.lines(self._path, query):
             event = json.loads(line)
             if event["type"] == "ERROR":  # e.g. 410 Gone: the version is too old
                 raise ApiRefusal(event["object"].get("code", 0), str(event["object"].get("message")))
-            self._apply(event["type"], event["object"])
+            version = str(event["object"]["metadata"]["resourceVersion"])
+            if event["type"] != "BOOKMARK":
+                self._apply(event["type"], event["object"])
+        return version
 
     def _apply(self, kind: str, seen: Tree) -> None:
         if (item := self._shorten(seen)) is None:

@@ -37,6 +37,7 @@ class Kubernetes:
         return self.clock.now < self.away_until
 
     def note(self, kind: str, what: str, tree: Tree) -> None:
+        tree["metadata"]["resourceVersion"] = str(len(self.history) + 1)
         self.history.append((kind, what, json.dumps(tree)))
         self.told()
 
