@@ -38,5 +38,5 @@ class Effort:
         return self.runs * 2
 
 
-FULL = Effort(runs=100, rounds=3, crowd=200, at_once=50, open_runs=(100, 1000, 10_000), idle_seconds=310)
+FULL = Effort(runs=100, rounds=3, crowd=200, at_once=50, open_runs=(100, 1000, 10_000), idle_seconds=60)
 QUICK = Effort(runs=10, rounds=1, crowd=20, at_once=10, open_runs=(10, 100), idle_seconds=20)
