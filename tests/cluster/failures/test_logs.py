@@ -54,7 +54,14 @@ def test_fifty_mebibytes_of_log_arrive_as_head_and_tail_over_the_death_of_the_la
     node: Node, researcher: Researcher, behave: str
 ) -> None:
     task = researcher.send(behave, "flood", 50 * MEBI, LINE)
-    task.wait(60, until=lambda each: each.statuses() != ["pending"])
+    run = task.run()["id"]
+    begun = f"test -s /tasks/runs/{run}-*/log/000000000000 && echo there"
+    # What the launcher has not read when kubelet throws it away is lost to anybody: so not before it has begun.
+    wait_until(
+        lambda: "there" in node.kubectl.ask("exec", LAUNCHER, "--", "sh", "-c", begun, namespace=node.namespace),
+        60,
+        lambda: f"nothing of its log is kept: {task.run()}",
+    )
     began = time.monotonic()
     how = node.kill_launcher()
     task.wait(240)

@@ -185,6 +185,8 @@ def test_a_check_that_cannot_run_leaves_the_node_offline_and_says_why(nodes: dic
 
 def test_a_restart_reuses_what_was_checked(nodes: dict[str, Node]) -> None:
     node = nodes["leave"]
+    # The restored policy of the test before may still be looked at.
+    wait_until(lambda: status(node)["checked_at"] is not None, 60, lambda: str(status(node)))
     checked = status(node)["checked_at"]
     node.kill_launcher()
     node.wait_offline(30)
