@@ -192,7 +192,11 @@ def test_a_failed_run_is_counted_by_its_cause_and_kept_for_a_look(
     node.kill_launcher()
     node.wait_online()
     assert researcher.send(behave, "sleep", 0).wait().result() == 0
-    assert [job["metadata"]["name"] for job in node.jobs()] == [f"run-{run['id']}"], "kept over a restart, and alone"
+
+    def jobs() -> list[str]:
+        return [job["metadata"]["name"] for job in node.jobs()]
+
+    wait_until(lambda: jobs() == [f"run-{run['id']}"], 30, lambda: f"kept over a restart, and alone: {jobs()}")
 
 
 def test_the_dashboard_is_there_for_grafana(node: Node, kubectl: Kubectl) -> None:
