@@ -50,8 +50,8 @@ def executing(node: Node, runs: list[int]) -> list[int]:
 
     The pods of the node's own checks have no place.
     """
-    pods = {int(pod["metadata"]["labels"]["v6-node.vantage6.ai/run-id"]): pod for pod in node.pods("algorithm")}
-    return [run for run in runs if run in pods and not ended(pods[run])]
+    pods = {pod["metadata"]["labels"].get("v6-node.vantage6.ai/run-id"): pod for pod in node.pods("algorithm")}
+    return [run for run in runs if (pod := pods.get(str(run))) and not ended(pod)]
 
 
 def ended(pod: Any) -> bool:
