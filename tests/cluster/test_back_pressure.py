@@ -92,7 +92,9 @@ def test_never_more_than_the_limit_run_and_the_oldest_go_first(
         order = sorted(runs, key=lambda run: witness.of_run(run, "Job")[0].at)
     assert [task.result() for task in tasks] == [3] * 8
     assert most <= LIMIT
-    assert order == sorted(runs), "the oldest first"
+    # Two places that become free together are given to the two oldest, whose Jobs are then made at the same time.
+    late = [order.index(run) - sorted(runs).index(run) for run in runs]
+    assert max(map(abs, late)) < LIMIT, f"the oldest first, not {order}"
 
 
 def test_who_waits_is_pending_at_the_server_and_its_log_says_why(
