@@ -46,7 +46,7 @@ class Site(RuleBasedStateMachine):
         self.world = World(self.folder, Launcher)
         clock = SimpleNamespace(monotonic=lambda: self.world.clock.now)
         self.patches = pytest.MonkeyPatch()
-        for module in ("reconciler", "logfollow"):
+        for module in ("notices", "logfollow"):
             self.patches.setattr(f"launcher.{module}.time", clock)
         self.patches.setattr(os, "fsync", lambda _: None)
         self.settle()

@@ -111,7 +111,7 @@ async def test_a_restarted_launcher_counts_the_jobs_of_the_cluster(tmp_path):
 
 async def test_who_is_in_line_is_told_why_and_how_many_are_before(tmp_path, monkeypatch):
     monkeypatch.setattr("launcher.vigil._TELL_AFTER", 0.05)
-    monkeypatch.setattr("launcher.reconciler._LOOK_AT_LINE_EVERY", 0.06)
+    monkeypatch.setattr("launcher.starter._LOOK_AT_LINE_EVERY", 0.06)
     world = a_world(tmp_path, some_runs(1, 2, 3), maxConcurrent=1)
     start(world)
     await until(lambda: len(world.shown) == 2)
