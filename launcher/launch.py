@@ -6,45 +6,27 @@ from typing import Any
 
 from launcher.approval import Approved
 from launcher.cluster import CHECK_LABEL
-from launcher.config import NodeConfig
 from launcher.destinations import Destinations
-from launcher.invariants import Selecting
 from launcher.jobcontext import RunFacts
 from launcher.jobmarks import CHECK_GRANTED, GRANTED, capability, ownership
 from launcher.manifests import Manifests
 from launcher.profiles import choose, facts
 from launcher.runcontext import NAME, run_context
 from launcher.runs import Run
-from launcher.session import Identity
-from launcher.taskfiles import TaskFiles
-from launcher.templates import JobTemplates
 
 
-class Launch(Manifests):
+class Launch:
     """Makes the manifests of this node's runs, with the ways opened that they need.
 
     Args:
-        config: the node's configuration.
-        templates: the job templates.
-        files: the task volume.
-        identity: who the node is.
-        owner_uid: uid of the algorithms' service account, which owns every Job.
+        manifests: makes them of what is known.
         destinations: looks up what algorithms may reach.
-        selecting: names the NetworkPolicies that select a pod with given labels.
     """
 
-    def __init__(
-        self,
-        config: NodeConfig,
-        templates: JobTemplates,
-        files: TaskFiles,
-        identity: Identity,
-        *,
-        owner_uid: str,
-        destinations: Destinations,
-        selecting: Selecting,
-    ) -> None:
-        super().__init__(config, templates, files, identity, owner_uid=owner_uid, selecting=selecting)
+    def __init__(self, manifests: Manifests, destinations: Destinations) -> None:
+        self._manifests = manifests
+        self._config = manifests.config
+        self._identity = manifests.identity
         self._destinations = destinations
 
     async def manifest(self, run: Run, approved: Approved) -> dict[str, Any]:
@@ -59,7 +41,8 @@ class Launch(Manifests):
             OSError: the proxy's name does not resolve.
         """
         chosen = choose(self._config.kubernetes.jobs, facts(self._config, run, approved.ref)).profile
-        return self._render(self.approved_context(run, approved, await self._destinations.open(run), chosen))
+        aliases = await self._destinations.open(run)
+        return self._manifests.checked(self._manifests.approved_context(run, approved, aliases, chosen))
 
     async def check_manifest(self, name: str, run: Run, kind: str) -> dict[str, Any]:
         """The manifest of a check: what an algorithm gets, by the same template and the same policies.
@@ -77,9 +60,9 @@ class Launch(Manifests):
         """
         image = self._config.kubernetes.isolation.image
         usual = self._config.kubernetes.jobs.defaultProfile
-        context = self.context(run, await self._destinations.own_aliases(), usual, gpu=False)
+        context = self._manifests.context(run, await self._destinations.own_aliases(), usual, gpu=False)
         granted = self.every_capability if run is CHECK_GRANTED else {}
-        return self._render(
+        return self._manifests.checked(
             replace(
                 context,
                 run=RunFacts(run.id, name, {CHECK_LABEL: kind}, context.run.annotations),

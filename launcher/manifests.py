@@ -56,15 +56,21 @@ class Manifests:
         owner_uid: str,
         selecting: Selecting,
     ) -> None:
-        self._config = config
+        self.config = config
         self._layout = LAYOUTS[config.kubernetes.protocol]
         self._templates = templates
         self._files = files
-        self._identity = identity
+        self.identity = identity
         self._owner_uid = owner_uid
         self._selecting = selecting
 
-    def _render(self, context: Context) -> dict[str, Any]:
+    def checked(self, context: Context) -> dict[str, Any]:
+        """What the template of a run makes of it.
+
+        Raises:
+            TemplateError: it can't be rendered.
+            InvariantError: it renders to something that is not allowed.
+        """
         rendering = self.rendering(context)
         check(rendering.manifest, context, self._selecting, rendering.rendered.place_of)
         return rendering.manifest
@@ -79,7 +85,7 @@ class Manifests:
 
     def template(self, profile: str) -> str:
         """Name of the job template that runs with a profile get."""
-        return settings(self._config.kubernetes.jobs, profile).template or self.usual_template
+        return settings(self.config.kubernetes.jobs, profile).template or self.usual_template
 
     @property
     def usual_template(self) -> str:
@@ -92,7 +98,7 @@ class Manifests:
         Raises:
             TemplateError: they are not.
         """
-        profiles = self._config.kubernetes.jobs.profiles
+        profiles = self.config.kubernetes.jobs.profiles
         for name, profile in profiles.items():
             if profile.template and not self._templates.has(profile.template):
                 raise TemplateError(
@@ -111,14 +117,14 @@ class Manifests:
             TemplateError: a template can't be rendered, or one of the administrator's is used by nothing.
             InvariantError: one renders to something that is not allowed.
         """
-        jobs = self._config.kubernetes.jobs
+        jobs = self.config.kubernetes.jobs
         self.refuse_ignored()
-        databases = tuple(RequestedDatabase(database.label) for database in self._config.node.databases)
+        databases = tuple(RequestedDatabase(database.label) for database in self.config.node.databases)
         run = replace(CHECK, databases=databases)
         for name in (NONE, *jobs.profiles):
             context = self.context(run, (HostAlias("192.0.2.1", (PROXY_HOST,)),), name)
             try:
-                self._render(context)
+                self.checked(context)
             except TemplateError as error:
                 raise TemplateError(f"{_whose(name)}{error}") from error
             except InvariantError as error:
@@ -133,15 +139,15 @@ class Manifests:
             profile: name of the profile that it gets.
             gpu: whether it gets that profile's GPUs.
         """
-        further = settings(self._config.kubernetes.jobs, profile).env
+        further = settings(self.config.kubernetes.jobs, profile).env
         which = {PROFILE: profile} if profile else {}
-        kubernetes = self._config.kubernetes
+        kubernetes = self.config.kubernetes
         return Context(
             run=RunFacts(
                 run.id,
                 run.name,
                 run_labels(run),
-                {**ownership(self._identity, run), **which},
+                {**ownership(self.identity, run), **which},
                 kubernetes.jobs.kueue.queueName,
             ),
             task=TaskFacts(
@@ -155,8 +161,8 @@ class Manifests:
             organization=OrganizationFacts(run.organization_id),
             collaboration=CollaborationFacts(run.collaboration_id),
             image=ImageFacts(run.image, kubernetes.jobs.imagePullPolicy, kubernetes.imagePullSecrets),
-            env=environment(self._config, run, further),
-            secret_env=secret_environment(self._config, run, further),
+            env=environment(self.config, run, further),
+            secret_env=secret_environment(self.config, run, further),
             databases=self._databases(run),
             files=Files(
                 claim=kubernetes.taskVolume.claim,
@@ -196,8 +202,8 @@ class Manifests:
 
     def _databases(self, run: Run) -> tuple[DatabaseMount, ...]:
         mounts = []
-        for database, _ in requested(self._config.node, run):
-            place = self._config.kubernetes.place_of(database.label)
+        for database, _ in requested(self.config.node, run):
+            place = self.config.kubernetes.place_of(database.label)
             if place.claim:
                 path = self._layout.database_path(database)
                 mounts.append(DatabaseMount(database.label, place.claim, place.subPath, path))
@@ -205,8 +211,8 @@ class Manifests:
 
     def _capabilities(self, run: Run) -> dict[str, str]:
         """The labels by which NetworkPolicies let a run's pod through: to the databases that its task asked for."""
-        kubernetes = self._config.kubernetes
-        labels = [database.label for database, _ in requested(self._config.node, run)]
+        kubernetes = self.config.kubernetes
+        labels = [database.label for database, _ in requested(self.config.node, run)]
         opened = {capability(label): GRANTED for label in labels if kubernetes.place_of(label).reach}
         return opened | ({f"{PREFIX}/whitelist": GRANTED} if kubernetes.egress else {})
 

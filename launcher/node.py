@@ -27,6 +27,7 @@ from launcher.jobmarks import NOBODY
 from launcher.kubeapi import ApiRefusal, ClusterUnavailable, KubeApi
 from launcher.launch import Launch
 from launcher.machineload import report_load
+from launcher.manifests import Manifests
 from launcher.metrics import REGISTRY
 from launcher.metricsport import MetricsPort
 from launcher.networkpolicies import rules
@@ -93,15 +94,8 @@ async def run_node(
 
             templates = JobTemplates(SHIPPED_TEMPLATES, overrides)
             destinations = Destinations(config, cluster)
-            launch_for = partial(
-                Launch,
-                config,
-                templates,
-                owner_uid=owner_uid,
-                destinations=destinations,
-                selecting=cluster.selecting,
-            )
-            launch_for(TaskFiles(tasks, NOBODY), NOBODY).rehearse()
+            manifests_for = partial(Manifests, config, templates, owner_uid=owner_uid, selecting=cluster.selecting)
+            manifests_for(TaskFiles(tasks, NOBODY), NOBODY).rehearse()
             status.waits_for = None
 
             background.create_task(connection.announce(partial(_announce_connection, cluster)))
@@ -109,7 +103,7 @@ async def run_node(
             await _patiently(session.open)
             status.identity = session.identity
             files = TaskFiles(tasks, session.identity)
-            launch = launch_for(files, session.identity)
+            launch = Launch(manifests_for(files, session.identity), destinations)
 
             check = IsolationCheck(config, api, cluster, files, launch, destinations=destinations)
             await _patiently(check.clean_up)

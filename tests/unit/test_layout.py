@@ -3,7 +3,6 @@
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
-from unittest.mock import Mock
 
 import kubernetes_validate
 import pytest
@@ -12,7 +11,7 @@ from launcher.algorithmenv import PROXY_HOST, encode
 from launcher.config import NodeConfig
 from launcher.invariants import InvariantError, check
 from launcher.jobcontext import HostAlias
-from launcher.launch import Launch
+from launcher.manifests import Manifests
 from launcher.runs import RequestedDatabase
 from launcher.session.poc import IDENTITY
 from launcher.taskfiles import TaskFiles
@@ -31,23 +30,22 @@ POC_RUN = replace(
 )
 
 
-def launch(protocol: str, folder: Path, overrides: Path | None = None) -> Launch:
+def manifests(protocol: str, folder: Path, overrides: Path | None = None) -> Manifests:
     kubernetes = {**TREE["kubernetes"], "protocol": protocol, "jobs": {"resources": RESOURCES}}
     config = NodeConfig.model_validate({**TREE, "kubernetes": kubernetes})
-    return Launch(
+    return Manifests(
         config,
         JobTemplates(SHIPPED, overrides),
         TaskFiles(folder, IDENTITY),
         IDENTITY,
         owner_uid="uid",
-        destinations=Mock(),
         selecting=lambda labels: set(),
     )
 
 
 def rendered(run: Any, folder: Path, protocol: str = "poc", overrides: Path | None = None) -> dict[str, Any]:
-    made = launch(protocol, folder, overrides)
-    return made._render(made.context(run, ALIASES))
+    made = manifests(protocol, folder, overrides)
+    return made.checked(made.context(run, ALIASES))
 
 
 def container(manifest: dict[str, Any]) -> dict[str, Any]:
@@ -119,9 +117,9 @@ def test_an_administrators_base_is_the_base_of_this_one_too(tmp_path: Path):
 
 @pytest.mark.parametrize("sub_path", ["8/output", "7", "7/output/..", "", None])
 def test_another_runs_output_is_not_mounted(tmp_path: Path, sub_path: str | None):
-    made = launch("poc", tmp_path)
+    made = manifests("poc", tmp_path)
     context = made.context(POC_RUN, ALIASES)
-    manifest = made._render(context)
+    manifest = made.checked(context)
     (mount,) = [each for each in container(manifest)["volumeMounts"] if each["mountPath"] == "/app/output"]
     mount["subPath"] = sub_path
     if sub_path is None:
@@ -131,9 +129,9 @@ def test_another_runs_output_is_not_mounted(tmp_path: Path, sub_path: str | None
 
 
 def test_a_run_without_such_a_directory_mounts_none(tmp_path: Path):
-    made = launch("v4", tmp_path)
+    made = manifests("v4", tmp_path)
     context = made.context(RUN, ALIASES)
-    manifest = made._render(context)
+    manifest = made.checked(context)
     container(manifest)["volumeMounts"].append({"name": "task", "mountPath": "/app/output"})
     with pytest.raises(InvariantError):
         check(manifest, context, lambda labels: set())

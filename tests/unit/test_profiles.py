@@ -16,6 +16,7 @@ from launcher.invariants import InvariantError
 from launcher.jobcontext import HostAlias
 from launcher.jobmarks import CHECK, NOBODY, PROFILE
 from launcher.launch import Launch
+from launcher.manifests import Manifests
 from launcher.profiles import Choice, choose, composed, facts
 from launcher.runs import RequestedDatabase, Run
 from launcher.taskfiles import TaskFiles
@@ -224,20 +225,18 @@ def test_nothing_of_a_profile_stays_with_the_next_run() -> None:
     assert before.resources == RESOURCES
 
 
-def launch(jobs: dict[str, Any], folder: Path, overrides: Path | None = None) -> Launch:
+def manifests(jobs: dict[str, Any], folder: Path, overrides: Path | None = None) -> Manifests:
+    templates = JobTemplates(SHIPPED, overrides)
+    files = TaskFiles(folder, NOBODY)
+    return Manifests(config(jobs), templates, files, NOBODY, owner_uid="uid", selecting=nothing_selects)
+
+
+def launch(jobs: dict[str, Any], folder: Path) -> Launch:
     destinations = AsyncMock()
     destinations.open.return_value = destinations.own_aliases.return_value = (
         HostAlias("10.96.0.20", ("proxyserver",)),
     )
-    return Launch(
-        config(jobs),
-        JobTemplates(SHIPPED, overrides),
-        TaskFiles(folder, NOBODY),
-        NOBODY,
-        owner_uid="uid",
-        destinations=destinations,
-        selecting=nothing_selects,
-    )
+    return Launch(manifests(jobs, folder), destinations)
 
 
 async def job_of(user: int | None, folder: Path) -> dict[str, Any]:
@@ -308,22 +307,22 @@ def test_the_launcher_does_not_start_with_a_profile_that_breaks_a_rule(
     profile: dict[str, Any], error: type[Exception], says: str, tmp_path: Path
 ) -> None:
     usual = {"caps": {"memory": "8Gi", "activeDeadlineSeconds": 3600}, "activeDeadlineSeconds": 3600}
-    launch(usual, tmp_path).rehearse()
+    manifests(usual, tmp_path).rehearse()
     with pytest.raises(error, match=rf"^jobs\.profiles\.a.?{says}"):
-        launch({**usual, "profiles": {"a": profile}}, tmp_path).rehearse()
+        manifests({**usual, "profiles": {"a": profile}}, tmp_path).rehearse()
 
 
 def test_a_template_that_forgets_the_sandbox_is_refused(tmp_path: Path) -> None:
     (tmp_path / "mine.yaml.j2").write_text('{% extends "shipped/job.yaml.j2" %}\n{% block runtime %}{% endblock %}\n')
     profiles = {"a": {"template": "mine.yaml.j2", "runtimeClassName": "gvisor"}}
     with pytest.raises(InvariantError, match=r"jobs\.profiles\.a: .*runtimeClassName is missing"):
-        launch({"profiles": profiles}, tmp_path, tmp_path).rehearse()
+        manifests({"profiles": profiles}, tmp_path, tmp_path).rehearse()
 
 
 def test_a_site_s_base_is_the_base_of_shipped_variants_too(tmp_path: Path) -> None:
     block = "{% block env %}\n{{ super() }}\n            - {name: SITE, value: a}\n{% endblock %}"
     (tmp_path / "job.yaml.j2").write_text('{% extends "shipped/job.yaml.j2" %}\n' + block)
-    made = launch(JOBS, tmp_path, tmp_path)
+    made = manifests(JOBS, tmp_path, tmp_path)
     for name in ("gpu", "sandbox", "big"):
         manifest = made.rendering(made.context(TRAIN, (), name)).manifest
         assert {"name": "SITE", "value": "a"} in manifest["spec"]["template"]["spec"]["containers"][0]["env"]
