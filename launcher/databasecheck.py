@@ -16,8 +16,8 @@ from launcher.invariants import InvariantError
 from launcher.jobmarks import CHECK
 from launcher.kubeapi import ApiRefusal, ClusterUnavailable
 from launcher.runs import RequestedDatabase, Run
-from launcher.taskfiles import OutputError
 from launcher.templates import TemplateError
+from launcher.untrusted import OutputError
 
 log = logging.getLogger(__name__)
 

@@ -14,7 +14,8 @@ from launcher.loghints import hint
 from launcher.metrics import DELIVERED
 from launcher.runs import Cause, Outcome, Receipt, Run, RunStatus
 from launcher.session import ServerRefusal, Session
-from launcher.taskfiles import OutputError, TaskFiles
+from launcher.taskfiles import TaskFiles
+from launcher.untrusted import OutputError
 
 log = logging.getLogger(__name__)
 

@@ -18,8 +18,9 @@ from launcher.launch import Launch
 from launcher.networkpolicies import unexpected
 from launcher.runs import Run
 from launcher.surroundings import NoControl, surroundings, try_controls
-from launcher.taskfiles import OutputError, TaskFiles
+from launcher.taskfiles import TaskFiles
 from launcher.templates import TemplateError
+from launcher.untrusted import OutputError
 from launcher.waysout import BY_NAME, CONTROLLED, OPEN, WAYS, Surroundings, probes
 
 log = logging.getLogger(__name__)

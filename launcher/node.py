@@ -16,7 +16,7 @@ from launcher.approval import Approval
 from launcher.backoff import backoff
 from launcher.checkjobs import CheckJobs, NotRunnable
 from launcher.cluster import Cluster
-from launcher.config import NodeConfig, Retention
+from launcher.config import NodeConfig
 from launcher.connection import Connection
 from launcher.databasecheck import DatabaseCheck, say_what_is_not_copied
 from launcher.destinations import Destinations
@@ -31,6 +31,7 @@ from launcher.manifests import Manifests
 from launcher.metrics import REGISTRY
 from launcher.metricsport import MetricsPort
 from launcher.networkpolicies import rules
+from launcher.oldfiles import OldFiles
 from launcher.reconciler import Reconciler
 from launcher.registry import Registry
 from launcher.room import Room
@@ -47,7 +48,6 @@ log = logging.getLogger(__name__)
 
 SHIPPED_TEMPLATES = Path(__file__).parent.parent / "templates" / "jobs"
 _PATIENCE = 20.0  # seconds for the steps that are under way at the end; the pod has 30
-_SWEEP_EVERY = 3600.0
 
 T = TypeVar("T")
 
@@ -139,7 +139,9 @@ async def run_node(
                 gate.keep(),
                 room.keep(),
                 _tell_of_itself(config, session, cluster, gate, databases),
-                _sweep(files, cluster, reconciler, config.kubernetes.retention),
+                OldFiles(tasks, files).sweep(
+                    config.kubernetes.retention, lambda: reconciler.tmp_in_use, lambda: cluster.run_ids
+                ),
             ):
                 background.create_task(each)
             try:
@@ -285,16 +287,3 @@ async def _patiently(call: Callable[[], Awaitable[T]]) -> T:
             failures += 1
             log.warning("can't start yet; trying again", extra={"fields": {"reason": str(error)}})
             await asyncio.sleep(backoff(failures))
-
-
-async def _sweep(files: TaskFiles, cluster: Cluster, reconciler: Reconciler, retention: Retention) -> None:
-    """Now and then remove what no job needs any more."""
-    while True:
-        try:
-            await asyncio.to_thread(files.remove_old_tmp, retention.tmpHours * 3600, reconciler.tmp_in_use)
-            await asyncio.to_thread(files.remove_old_logs, retention.logHours * 3600)
-            if retention.strangerHours is not None:
-                await asyncio.to_thread(files.remove_strangers, retention.strangerHours * 3600, cluster.run_ids)
-        except OSError as error:
-            log.warning("old files can't be removed", extra={"fields": {"reason": str(error)}})
-        await asyncio.sleep(_SWEEP_EVERY)

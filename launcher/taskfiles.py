@@ -16,25 +16,20 @@ import hashlib
 import json
 import logging
 import os
-import shutil
-import stat
 import time
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from launcher.runs import Run
 from launcher.session import Identity
+from launcher.untrusted import read_untrusted
+from launcher.volume import empty, make_directory, remove_tree, replace_file, write_file
 
 log = logging.getLogger(__name__)
 
 NOTHING: Mapping[str, bytes] = {}
 _RECORD, _AUDITED, _FAILED = "run.json", "audited", "failed"
-_DIRECTORY_MODE, _FILE_MODE = 0o770, 0o660
-
-
-class OutputError(Exception):
-    """The algorithm's output can't be taken; the message tells the researcher why."""
 
 
 class TaskFiles:
@@ -88,7 +83,7 @@ class TaskFiles:
         if run.output_directory:
             make_directory(self._root / run.output_directory)
         for name, text in {**further, "input": content, "token": token.encode(), "output": b""}.items():
-            _write(data / name, text)
+            write_file(data / name, text)
 
     def note_launched(self, run: Run, job_uid: str) -> None:
         """Record that the run's Job exists: from now on the run is never started again."""
@@ -159,6 +154,10 @@ class TaskFiles:
     def _is_own(self, record: dict[str, Any] | None) -> bool:
         return record is not None and all(record.get(key) == value for key, value in self._owner.items())
 
+    def is_own(self, directory: Path) -> bool:
+        """Whether a directory is of a run of this node."""
+        return self._is_own(_read_record(directory))
+
     def read_output(self, run: Run, limit: int) -> bytes:
         """What the algorithm wrote as its output, in bytes.
 
@@ -179,7 +178,7 @@ class TaskFiles:
 
         Args:
             run_id: of the run.
-            keep_log: whether its log stays, until `remove_old_logs`.
+            keep_log: whether its log stays, until `OldFiles` removes it.
 
         Raises:
             OSError: something is left.
@@ -188,113 +187,12 @@ class TaskFiles:
             if keep_log and (directory / "log").is_dir():
                 kept = self._root / "logs" / directory.name
                 make_directory(kept.parent)
-                _remove_tree(kept)
+                remove_tree(kept)
                 (directory / "log").rename(kept)
                 os.utime(kept)
-            _empty(directory, but=_RECORD)
+            empty(directory, but=_RECORD)
             (directory / _RECORD).unlink()
             directory.rmdir()
-
-    def remove_old_logs(self, older_than: float) -> None:
-        """Remove the logs of runs that ended more than `older_than` seconds ago."""
-        for directory in (self._root / "logs").glob("*"):
-            if time.time() - directory.lstat().st_mtime > older_than:
-                _remove_tree(directory)
-
-    def remove_strangers(self, older_than: float, in_use: Collection[int]) -> None:
-        """Remove directories that are of no run of this node, and in which nothing was changed lately.
-
-        Another node's, which this one was before it was registered anew; and those that a crash left without a record.
-
-        Args:
-            older_than: seconds since the last change.
-            in_use: runs that have a Job, whoever's it is.
-
-        Raises:
-            OSError: something is left.
-        """
-        for directory in (self._root / "runs").glob("*"):
-            number = directory.name.partition("-")[0]
-            if directory.is_symlink() or not directory.is_dir() or (number.isdecimal() and int(number) in in_use):
-                continue
-            if not self._is_own(_read_record(directory)) and time.time() - _last_change(directory) > older_than:
-                log.warning("an old directory of no run of this node is removed", extra={"fields": {"path": directory}})
-                _remove_tree(directory)
-
-    def remove_old_tmp(self, older_than: float, in_use: set[str]) -> None:
-        """Remove the shared directories of jobs whose last run started more than `older_than` seconds ago.
-
-        Args:
-            older_than: seconds.
-            in_use: sub-paths that running pods have mounted.
-        """
-        for directory in (self._root / "jobs").glob("*"):
-            old = time.time() - directory.lstat().st_mtime > older_than
-            if old and str(directory.relative_to(self._root)) not in in_use:
-                _remove_tree(directory)
-
-
-def read_untrusted(directory: Path, name: str, limit: int) -> bytes:
-    """A file that an algorithm left in a directory of its own, in bytes.
-
-    Only a regular file with one name is read: a link could point at anything the launcher may read, and
-    opening a pipe or device could block or worse.
-
-    Raises:
-        OutputError: there is none, it is not such a file, or it is longer than `limit` bytes.
-    """
-    flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
-    try:
-        data = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
-    except OSError as error:
-        raise OutputError(f"The run's directory can't be opened ({error.strerror}).") from error
-    try:
-        output = os.open(name, flags, dir_fd=data)
-    except OSError as error:
-        raise OutputError(f"The algorithm left no {name} that can be read ({error.strerror}).") from error
-    finally:
-        os.close(data)
-    try:
-        facts = os.fstat(output)
-        if not stat.S_ISREG(facts.st_mode) or facts.st_nlink != 1:
-            raise OutputError(f"The algorithm's {name} is not a regular file with one name, so it was not read.")
-        with os.fdopen(output, "rb", closefd=False) as file:
-            content = file.read(limit + 1)
-    finally:
-        os.close(output)
-    if len(content) > limit:
-        raise OutputError(f"The algorithm's {name} is larger than the {limit} bytes that this node passes on.")
-    return content
-
-
-def replace_file(path: Path, content: bytes) -> None:
-    """Write a file aside and rename it: a crash leaves the old content or the new, never half of it.
-
-    Raises:
-        OSError: the volume is full or can't be written.
-    """
-    aside = path.with_name(f"{path.name}.new")
-    _write(aside, content)
-    aside.rename(path)
-
-
-def make_directory(path: Path) -> None:
-    """Make a directory, and those that it is in, for the node and its algorithms."""
-    for directory in (*reversed(path.parents), path):
-        if not directory.exists():
-            directory.mkdir(exist_ok=True)
-            directory.chmod(_DIRECTORY_MODE)
-
-
-def _write(path: Path, content: bytes) -> None:
-    # Replaced, never overwritten in place: what is there may be a link that an earlier attempt's algorithm left.
-    path.unlink(missing_ok=True)
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC)
-    with os.fdopen(descriptor, "wb") as file:
-        os.fchmod(descriptor, _FILE_MODE)
-        file.write(content)
-        file.flush()
-        os.fsync(descriptor)
 
 
 def _write_record(directory: Path, record: dict[str, Any]) -> None:
@@ -315,34 +213,3 @@ def _remove_husk(directory: Path) -> None:
     if all(each == unfinished for each in directory.iterdir()):
         unfinished.unlink(missing_ok=True)
         directory.rmdir()
-
-
-def _empty(directory: Path, *, but: str) -> None:
-    for each in directory.iterdir():
-        if each.is_dir() and not each.is_symlink():
-            _remove_tree(each)
-        elif each.name != but:
-            each.unlink()
-
-
-def _last_change(directory: Path) -> float:
-    """When something was changed last in a directory, down to the run's own files."""
-    found = [directory, *directory.glob("*"), *directory.glob("log/*"), *directory.glob("data/*")]
-    return max(path.lstat().st_mtime for path in found)
-
-
-def _remove_tree(path: Path) -> None:
-    """Remove a directory even if the algorithm took away its own rights; links in it are not followed."""
-
-    def unlock(function: Callable[..., Any], name: str, _: object) -> None:
-        stuck = Path(name)
-        for directory in (stuck.parent, stuck):
-            if stat.S_ISDIR(directory.lstat().st_mode):
-                directory.chmod(0o700)
-        if stat.S_ISDIR(stuck.lstat().st_mode):
-            shutil.rmtree(stuck)
-        else:
-            stuck.unlink()
-
-    if path.exists():
-        shutil.rmtree(path, onerror=unlock)

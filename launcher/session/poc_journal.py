@@ -22,7 +22,8 @@ from pydantic import BaseModel, ValidationError
 
 from launcher.runs import Outcome, RequestedDatabase, Run, RunStatus
 from launcher.session.poc_commands import Refused, RunCommand
-from launcher.taskfiles import OutputError, make_directory, read_untrusted, replace_file
+from launcher.untrusted import OutputError, read_untrusted
+from launcher.volume import make_directory, replace_file
 
 log = logging.getLogger(__name__)
 

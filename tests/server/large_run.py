@@ -16,7 +16,8 @@ from launcher.config import NodeSection
 from launcher.encryption import Encrypted, Plain
 from launcher.runs import Outcome, Run, RunStatus
 from launcher.session.v4 import V4Session
-from launcher.taskfiles import _write, read_untrusted
+from launcher.untrusted import read_untrusted
+from launcher.volume import write_file
 from tests.stage.proxy_process import Measured
 
 RUN = Run(
@@ -49,7 +50,7 @@ async def main(what: str, port: int, key: str, folder: Path) -> None:
         if what == "take":
             content = await session.take(RUN)
             assert content is not None
-            _write(folder / "input", content)
+            write_file(folder / "input", content)
         else:
             result = read_untrusted(folder, "output", 2**28)
             await session.deliver(RUN, Outcome(RunStatus.COMPLETED), result, "")

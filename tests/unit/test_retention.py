@@ -1,14 +1,12 @@
-"""What failed runs leave is kept for a look at it, for a time; everything else goes, and what nobody knows too."""
+"""What failed runs leave is kept for a look at it, for a time; everything else goes."""
 
 import asyncio
 import os
 import time
-from dataclasses import replace
 
 import pytest
 
 from launcher.runs import JobState, RunStatus, ServerState, Step, decide
-from launcher.session import Identity
 from launcher.taskfiles import TaskFiles
 from tests.unit.test_reconciler import World, a_pod, done, left, live, start
 from tests.unit.test_taskfiles import IDENTITY, RUN
@@ -126,66 +124,3 @@ def test_nothing_is_kept_but_what_ended_and_was_delivered(server, job, killed):
         assert (usual, kept) == (Step.DELETE_JOB, Step.WAIT)
     else:
         assert usual is kept
-
-
-# What no run of this node accounts for
-
-OTHER = Identity("https://other/api", 9, "other", 1, 2)
-
-
-def age(directory, seconds):
-    then = time.time() - seconds
-    for path in [*directory.rglob("*"), directory]:
-        os.utime(path, (then, then), follow_symlinks=False)
-
-
-@pytest.fixture
-def stranger(tmp_path):
-    files = TaskFiles(tmp_path, OTHER)
-    files.prepare(RUN, b"{}", "token")
-    return files.directory(RUN)
-
-
-def test_old_files_of_another_node_go(tmp_path, stranger):
-    files = TaskFiles(tmp_path, IDENTITY)
-    age(stranger, 2 * HOUR)
-    files.remove_strangers(3 * HOUR, set())
-    assert stranger.exists()
-    files.remove_strangers(HOUR, set())
-    assert not stranger.exists()
-
-
-@pytest.mark.parametrize("changed", ["run.json", "data/output", "data", "log/000000000000"])
-def test_files_that_somebody_works_on_stay(tmp_path, stranger, changed):
-    (stranger / "log").mkdir()
-    (stranger / "log" / "000000000000").touch()
-    age(stranger, 2 * HOUR)
-    os.utime(stranger / changed)
-    TaskFiles(tmp_path, IDENTITY).remove_strangers(HOUR, set())
-    assert stranger.exists()
-
-
-def test_files_of_a_run_that_has_a_job_stay(tmp_path, stranger):
-    age(stranger, 2 * HOUR)
-    TaskFiles(tmp_path, IDENTITY).remove_strangers(HOUR, [7])
-    assert stranger.exists()
-
-
-def test_old_files_of_our_own_runs_stay(tmp_path):
-    files = TaskFiles(tmp_path, IDENTITY)
-    files.prepare(replace(RUN, id=8), b"{}", "token")
-    own = files.directory(replace(RUN, id=8))
-    age(own, 2 * HOUR)
-    files.remove_strangers(HOUR, set())
-    assert own.exists()
-
-
-def test_what_a_crash_left_without_a_record_goes(tmp_path):
-    (tmp_path / "runs" / "7-0123abcd" / "data").mkdir(parents=True)
-    (tmp_path / "elsewhere").mkdir()
-    (tmp_path / "runs" / "link").symlink_to(tmp_path / "elsewhere")
-    for path in (tmp_path / "runs").iterdir():
-        age(path, 2 * HOUR)
-    TaskFiles(tmp_path, IDENTITY).remove_strangers(HOUR, set())
-    assert {path.name for path in (tmp_path / "runs").iterdir()} == {"link"}
-    assert (tmp_path / "elsewhere").exists()

@@ -10,7 +10,8 @@ import pytest
 
 from launcher.runs import Run
 from launcher.session import Identity
-from launcher.taskfiles import OutputError, TaskFiles
+from launcher.taskfiles import TaskFiles
+from launcher.untrusted import OutputError
 
 LIMIT = 1000
 IDENTITY = Identity("https://server/api", 3, "node", 1, 2)
@@ -144,17 +145,6 @@ def test_preparing_again_replaces_a_link_instead_of_writing_through_it(files, da
     files.prepare(RUN, b"input", "token")
     assert (data / "input").read_bytes() == b"input"
     assert (tmp_path / "victim").read_text() == "victim"
-
-
-def test_tmp_of_a_job_goes_after_a_time_unless_in_use(files, data, tmp_path):
-    tmp = tmp_path / files.tmp_sub_path(RUN)
-    files.remove_old_tmp(3600, set())
-    assert tmp.exists()
-    os.utime(tmp, (0, 0))
-    files.remove_old_tmp(3600, {files.tmp_sub_path(RUN)})
-    assert tmp.exists()
-    files.remove_old_tmp(3600, set())
-    assert not tmp.exists()
 
 
 def test_the_record_says_whose_the_directory_is(files, data):

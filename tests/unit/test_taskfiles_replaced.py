@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from launcher import taskfiles
-from launcher.taskfiles import OutputError, TaskFiles
+from launcher import untrusted
+from launcher.taskfiles import TaskFiles
+from launcher.untrusted import OutputError
 from tests.unit.test_taskfiles import IDENTITY, RUN
 
 SECRET = b"not of this run"
@@ -51,13 +52,13 @@ def while_looking(monkeypatch: pytest.MonkeyPatch, before: Callable[[], None], a
     real = os.fstat
 
     def acting(descriptor: int) -> os.stat_result:
-        monkeypatch.setattr(taskfiles.os, "fstat", real)
+        monkeypatch.setattr(untrusted.os, "fstat", real)
         before()
         facts = real(descriptor)
         after()
         return facts
 
-    monkeypatch.setattr(taskfiles.os, "fstat", acting)
+    monkeypatch.setattr(untrusted.os, "fstat", acting)
 
 
 def nothing() -> None:
