@@ -5,7 +5,8 @@ import json
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from launcher.config import Database, NodeConfig, NodeSection
+from launcher.config import NodeConfig
+from launcher.config.node import Database, NodeSection
 from launcher.jobcontext import SecretKey
 from launcher.layout import LAYOUTS, Layout
 from launcher.runs import RequestedDatabase, Run

@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 
 from launcher.checkjobs import CheckJobs, NotRunnable
-from launcher.config import Database, NodeSection
+from launcher.config.node import Database, NodeSection
 from launcher.invariants import InvariantError
 from launcher.jobmarks import CHECK
 from launcher.kubeapi import ApiRefusal, ClusterUnavailable

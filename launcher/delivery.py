@@ -5,7 +5,7 @@ import contextlib
 import logging
 from dataclasses import dataclass, replace
 
-from launcher.config import Jobs
+from launcher.config.jobs import Jobs
 from launcher.keptlog import KeptLog
 from launcher.kubeapi import Tree
 from launcher.launch import Launch

@@ -14,7 +14,8 @@ from typing import Any
 
 from launcher.algorithmenv import EGRESS_HOST, PROXY_HOST, UnknownDatabase, requested
 from launcher.cluster import Cluster
-from launcher.config import Destination, NodeConfig
+from launcher.config import NodeConfig
+from launcher.config.kubernetes import Destination
 from launcher.jobcontext import HostAlias
 from launcher.runs import Run
 

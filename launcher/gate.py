@@ -16,7 +16,7 @@ from typing import Any
 
 from launcher.backoff import backoff
 from launcher.checkjobs import NotRunnable
-from launcher.config import IsolationSection
+from launcher.config.kubernetes import IsolationSection
 from launcher.isolationcheck import Verdict
 from launcher.metrics import CHECK_SECONDS, CHECKED, CHECKS, GATE_OPEN, PASSED
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from launcher.config import Database
+from launcher.config.node import Database
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,7 @@
 import logging
 import time
 
-from launcher.config import Jobs
+from launcher.config.jobs import Jobs
 from launcher.runentry import Entry
 from launcher.runs import Run
 from launcher.session import Session

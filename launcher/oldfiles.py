@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Collection
 from pathlib import Path
 
-from launcher.config import Retention
+from launcher.config.kubernetes import Retention
 from launcher.taskfiles import TaskFiles
 from launcher.volume import remove_tree
 

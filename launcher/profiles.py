@@ -4,11 +4,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from launcher.config import Jobs, NodeConfig
+from launcher.config import NodeConfig
+from launcher.config.jobs import Jobs
+from launcher.config.profiles import GPU, ProfileRule, ProfileSettings
 from launcher.imagereference import ImageReference
 from launcher.jobcontext import GpuGrant, Profile
 from launcher.policies import lists, matches
-from launcher.profileconfig import GPU, ProfileRule, ProfileSettings
 from launcher.runs import Run
 
 NONE = ""

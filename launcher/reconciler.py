@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable, Iterable
 
 from launcher.approval import Approval
 from launcher.cluster import Cluster
-from launcher.config import Jobs
+from launcher.config.jobs import Jobs
 from launcher.delivery import Delivery, Parcel
 from launcher.diagnosis import job_state
 from launcher.ending import Ending

@@ -17,8 +17,8 @@ from yarl import URL
 
 from launcher import logs
 from launcher.backoff import backoff
+from launcher.config.registries import Login, Registries, login_for
 from launcher.imagereference import ImageReference
-from launcher.registryconfig import Login, Registries, login_for
 
 ACCEPT = ", ".join(
     (

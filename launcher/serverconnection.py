@@ -11,7 +11,8 @@ from urllib.request import getproxies, proxy_bypass
 import aiohttp
 from yarl import URL
 
-from launcher.config import ConfigError, ServerAccess
+from launcher.config import ConfigError
+from launcher.config.kubernetes import ServerAccess
 
 _PORTS = {"http": 80, "https": 443}
 

@@ -12,7 +12,8 @@ from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 
 from launcher import logs
-from launcher.config import ConfigError, NodeConfig, ServerAccess
+from launcher.config import ConfigError, NodeConfig
+from launcher.config.kubernetes import ServerAccess
 from launcher.encryption import MOUNTED_KEY, Encrypted, Plain, encryption
 from launcher.metricsport import PORT as METRICS_PORT
 from launcher.metricsport import application as metrics_application

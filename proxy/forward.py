@@ -13,7 +13,7 @@ import aiohttp
 from aiohttp import hdrs, web
 from yarl import URL
 
-from launcher.config import ServerAccess
+from launcher.config.kubernetes import ServerAccess
 from launcher.serverconnection import http_session
 from launcher.translation import Translation, Undecryptable
 from proxy.blobs import translated

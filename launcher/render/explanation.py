@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
-from launcher.config import Jobs
+from launcher.config.jobs import Jobs
 from launcher.profiles import Choice, Facts, judged, settings
 from launcher.render.chart import Values
 

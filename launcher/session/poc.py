@@ -15,7 +15,7 @@ import socketio
 from socketio.exceptions import SocketIOError
 
 from launcher.backoff import backoff
-from launcher.config import NodeSection
+from launcher.config.node import NodeSection
 from launcher.connection import Connection
 from launcher.runs import Outcome, Run, RunStatus
 from launcher.session import Identity, Listener, ServerRefusal

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from launcher.config import LABEL
+from launcher.config.node import LABEL
 
 MOST_BYTES = 2**20
 _SHOWN = 60

@@ -13,7 +13,7 @@ from vantage6.common.task_status import has_task_failed
 
 from launcher.apikey import ApiKey
 from launcher.backoff import backoff
-from launcher.config import NodeSection
+from launcher.config.node import NodeSection
 from launcher.connection import Connection
 from launcher.encryption import Encrypted, Plain
 from launcher.runs import Outcome, Run, RunStatus

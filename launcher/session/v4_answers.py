@@ -6,7 +6,7 @@ from typing import Any
 
 from yarl import URL
 
-from launcher.config import NodeSection
+from launcher.config.node import NodeSection
 from launcher.policies import Policies
 from launcher.runs import RequestedDatabase, Run, RunStatus
 from launcher.session import Identity

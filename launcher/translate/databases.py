@@ -6,7 +6,7 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from launcher.algorithmenv import encode
-from launcher.config import LABEL, SERVICES, SUFFIXES
+from launcher.config.node import LABEL, SERVICES, SUFFIXES
 from launcher.translate.findings import Place, Work, text_of
 from launcher.translate.keys import DATABASE, NOT_A_FILE, unknown
 from launcher.translate.reach import destinations, is_file, is_host, is_this_machine

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from launcher.config import API_PATH, SERVER
+from launcher.config.node import API_PATH, SERVER
 from launcher.translate.credentials import api_key, encryption, registries
 from launcher.translate.databases import databases
 from launcher.translate.devices import KEY as DEVICES

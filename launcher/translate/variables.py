@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from launcher.profileconfig import VARIABLE
+from launcher.config.profiles import VARIABLE
 from launcher.translate.findings import Place, Work, text_of
 from launcher.translate.keys import REFUSED
 from launcher.translate.reach import destinations, is_host, is_this_machine

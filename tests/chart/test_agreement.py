@@ -9,10 +9,12 @@ import yaml
 from aiohttp.test_utils import TestClient, TestServer
 
 from launcher.__main__ import app
-from launcher.config import Caps, Jobs, NodeSection, Retention, TaskVolume
+from launcher.config.jobs import Caps, Jobs
+from launcher.config.kubernetes import Retention, TaskVolume
+from launcher.config.node import NodeSection
+from launcher.config.profiles import Gpu, ProfileRule, ProfileSettings
 from launcher.connection import Connection
 from launcher.metricsport import PORT as METRICS_PORT
-from launcher.profileconfig import Gpu, ProfileRule, ProfileSettings
 from launcher.rules import WAIVABLE
 from launcher.status import PORT as LAUNCHER_STATUS_PORT
 from launcher.status import Status

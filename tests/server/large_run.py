@@ -12,7 +12,7 @@ from pathlib import Path
 
 import aiohttp
 
-from launcher.config import NodeSection
+from launcher.config.node import NodeSection
 from launcher.encryption import Encrypted, Plain
 from launcher.runs import Outcome, Run, RunStatus
 from launcher.session.v4 import V4Session

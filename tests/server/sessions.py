@@ -12,7 +12,8 @@ import aiohttp
 import jwt
 import socketio
 
-from launcher.config import NodeSection, ServerAccess
+from launcher.config.kubernetes import ServerAccess
+from launcher.config.node import NodeSection
 from launcher.connection import Connection
 from launcher.encryption import Encrypted, Plain, encryption
 from launcher.runs import Run

@@ -6,7 +6,7 @@ import aiohttp
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
-from launcher.config import NodeSection
+from launcher.config.node import NodeSection
 from launcher.encryption import Plain
 from launcher.session.v4 import V4Session
 from proxy.app import application

@@ -8,7 +8,8 @@ import pytest
 import requests
 
 from launcher.apikey import ApiKey
-from launcher.config import NodeSection, ServerAccess
+from launcher.config.kubernetes import ServerAccess
+from launcher.config.node import NodeSection
 from launcher.connection import Connection
 from launcher.doctor import inside
 from launcher.serverconnection import http_session

@@ -7,10 +7,10 @@ import aiohttp
 import pytest
 
 from launcher.approval import EVERYBODY, Approval, NotApproved
-from launcher.config import NodeSection
+from launcher.config.node import NodeSection
+from launcher.config.registries import Registries
 from launcher.policies import BASICS
 from launcher.registry import Registry
-from launcher.registryconfig import Registries
 from launcher.session.v4 import V4Session
 from tests.stage import StageError
 

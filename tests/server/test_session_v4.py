@@ -7,7 +7,7 @@ import pytest
 import requests
 
 from launcher.apikey import ApiKey
-from launcher.config import ServerAccess
+from launcher.config.kubernetes import ServerAccess
 from launcher.connection import Connection
 from launcher.runs import Outcome, RunStatus
 from launcher.serverconnection import http_session

@@ -14,10 +14,10 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 
 from launcher.approval import Approval, Approved, NotApproved
-from launcher.config import ServerAccess
+from launcher.config.kubernetes import ServerAccess
+from launcher.config.registries import Registries
 from launcher.policies import Policies
 from launcher.registry import Registry
-from launcher.registryconfig import Registries
 from launcher.runs import Run
 from launcher.serverconnection import http_session
 from launcher.session.v4 import V4Session

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from ci.cluster.certificates import Authority
-from launcher.config import ConfigError, ServerAccess
+from launcher.config import ConfigError
+from launcher.config.kubernetes import ServerAccess
 from launcher.connection import Connection
 from launcher.serverconnection import http_session
 from launcher.session import LoginRefused

@@ -11,7 +11,7 @@ from typing import Any
 from launcher.approval import Approved, NotApproved
 from launcher.backoff import backoff
 from launcher.cluster import Cluster
-from launcher.config import Jobs
+from launcher.config.jobs import Jobs
 from launcher.jobmarks import ownership
 from launcher.kubeapi import Tree
 from launcher.reconciler import Reconciler

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from launcher.checkjobs import NotRunnable
-from launcher.config import Database, NodeSection
+from launcher.config.node import Database, NodeSection
 from launcher.databasecheck import DatabaseCheck, finding, say_what_is_not_copied
 from tests.unit.algorithm_module import imported
 

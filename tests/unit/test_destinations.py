@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from launcher.config import Destination
+from launcher.config.kubernetes import Destination
 from launcher.destinations import Destinations, Unresolved, egress_rules
 from launcher.jobcontext import HostAlias
 from launcher.runs import RequestedDatabase

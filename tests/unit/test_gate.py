@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from launcher import gate as module
-from launcher.config import DiagnosticsImage, IsolationSection
+from launcher.config.kubernetes import DiagnosticsImage, IsolationSection
 from launcher.gate import Gate
 from launcher.isolationcheck import NotRunnable, Verdict
 from launcher.metrics import REGISTRY

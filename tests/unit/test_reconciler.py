@@ -10,7 +10,7 @@ from dataclasses import replace
 import pytest
 
 from launcher.approval import Approved, NotApproved
-from launcher.config import Jobs
+from launcher.config.jobs import Jobs
 from launcher.jobmarks import ownership
 from launcher.kubeapi import ClusterUnavailable
 from launcher.reconciler import Reconciler

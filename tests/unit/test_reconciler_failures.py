@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from launcher.config import Jobs
+from launcher.config.jobs import Jobs
 from launcher.kubeapi import ClusterUnavailable
 from launcher.runs import RunStatus
 from launcher.session import ServerRefusal, ServerUnavailable

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from launcher.config import Jobs
+from launcher.config.jobs import Jobs
 from launcher.metrics import REGISTRY
 from launcher.runs import RunStatus
 from launcher.session import ServerUnavailable

@@ -7,9 +7,9 @@ import subprocess
 import aiohttp
 import pytest
 
+from launcher.config.registries import Registries, login_for
 from launcher.imagereference import ImageReference
 from launcher.registry import ImageUnavailable, Registry
-from launcher.registryconfig import Registries, login_for
 from tests.unit.registry_server import DIGEST, LOGIN, registry
 
 

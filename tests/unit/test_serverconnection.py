@@ -3,7 +3,7 @@
 import pytest
 from pydantic import ValidationError
 
-from launcher.config import NodeSection
+from launcher.config.node import NodeSection
 from launcher.serverconnection import first_hop
 
 PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy", "ALL_PROXY", "all_proxy")

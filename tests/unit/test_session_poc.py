@@ -11,7 +11,7 @@ import pytest
 import socketio
 from aiohttp.test_utils import TestServer
 
-from launcher.config import NodeSection
+from launcher.config.node import NodeSection
 from launcher.runs import Outcome, Run, RunStatus
 from launcher.session.poc import PocSession
 from tests.poc.command_emitter import example

@@ -11,7 +11,7 @@ import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from launcher.config import NodeSection
+from launcher.config.node import NodeSection
 from launcher.translate.document import scalar, secrets_text, values_text
 from launcher.translate.findings import Done, Site, text_of
 from launcher.translate.node import Translation, translate

@@ -1,4 +1,4 @@
-{{/* The configuration file that launcher and proxy read: launcher/config.py refuses what it does not know. */}}
+{{/* The configuration file that launcher and proxy read: launcher/config refuses what it does not know. */}}
 
 {{/* The `node` section, without its secrets. */}}
 {{- define "v6-node.nodeSection" -}}
