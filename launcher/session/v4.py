@@ -4,7 +4,6 @@ What the server expects of a node was read from, and tried against, vantage6-ser
 """
 
 import asyncio
-import contextlib
 import logging
 from typing import Any
 
@@ -12,7 +11,6 @@ import aiohttp
 from vantage6.common.task_status import has_task_failed
 
 from launcher.apikey import ApiKey
-from launcher.backoff import backoff
 from launcher.config.node import NodeSection
 from launcher.connection import Connection
 from launcher.encryption import Encrypted, Plain
@@ -32,16 +30,13 @@ from launcher.session.v4_answers import (
     status_change,
 )
 from launcher.session.v4_contents import Contents, without_input
-from launcher.session.v4_socket import Handler, NotConnected, Socket
+from launcher.session.v4_online import Online
+from launcher.session.v4_socket import Handler
 from launcher.translation import Translation
 
 log = logging.getLogger(__name__)
 
 _PAGE = 100
-_FIRST_PING, _PING_EVERY = 5.0, 60.0
-# Events are hints and can be lost: now and then the open runs are read again, and the configuration is shared again.
-_SYNC_EVERY = 600.0
-_SYNC_EVERY_DEAF = 20.0  # where the server tells of nothing, time after time
 _LOG_WITHIN = 10
 _DROPPED_WITHIN = 1.0
 
@@ -77,14 +72,13 @@ class V4Session:
         self._connection = connection or Connection()
         self._rest = Rest(http, node.api_url, api_key, self._connection.failed, self._connection.logged_in)
         self._contents = Contents(self._rest, cryptor or Plain())
-        self._socket: Socket | None = None
-        self._sync_wanted = asyncio.Event()
+        self._online: Online | None = None
         self._columns: dict[str, list[str]] = {}
 
     @property
     def online(self) -> bool:
         """Whether the server sees this node online."""
-        return self._socket is not None and self._socket.live
+        return self._online is not None and self._online.live
 
     async def open(self) -> None:
         """Log in and learn who this node is.
@@ -164,7 +158,7 @@ class V4Session:
     async def show_log(self, run: Run, text: str) -> bool:
         piece = {"collaboration_id": run.collaboration_id, "run_id": run.id, "task_id": run.task_id, "log": text}
         # With an answer: the server appends to what it has, and one that comes after the delivery would spoil it.
-        return self._socket is not None and await self._socket.ask("algorithm_log", piece, _LOG_WITHIN)
+        return self._online is not None and await self._online.ask("algorithm_log", piece, _LOG_WITHIN)
 
     async def deliver(self, run: Run, outcome: Outcome, result: bytes, log: str) -> None:
         # One patch with everything: the server sets to null what a patch leaves out.
@@ -195,73 +189,32 @@ class V4Session:
             LoginRefused: the server does not accept the node's key any more, or it is another node's now.
         """
         self._listener = listener
+        online = self._online = Online(
+            self._http,
+            self._rest,
+            self._node.server,
+            self.identity,
+            transport=self._transport,
+            connection=self._connection,
+            handlers=self._handlers,
+            greeting=self._greeting,
+            sync=self._sync,
+        )
         try:
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(self._rest.keep_fresh())
                 tasks.create_task(self._rest.follow_key())
-                tasks.create_task(self._reconnect_for_ever())
+                tasks.create_task(online.keep())
         finally:
             self._connection.left("The node went offline by itself.")
 
-    async def _reconnect_for_ever(self) -> None:
-        failures, renew = 0, False
-        while True:
-            socket = self._socket = Socket(self._http, self._transport, self._handlers, self._greeting)
-            try:
-                if renew:
-                    await self._rest.renew()
-                await socket.connect(self._node.server, self._rest.headers)
-                deaf = not await socket.hears()
-                if deaf and not failures:
-                    raise NotConnected("The server did not let this node into its collaboration's room.")
-                failures = 0
-                await self._be_online(socket, _SYNC_EVERY_DEAF if deaf else _SYNC_EVERY)
-                self._connection.failed("The connection to the server ended.")
-            except (NotConnected, ServerUnavailable) as error:
-                failures += 1
-                self._connection.failed(str(error))
-            finally:
-                await socket.close()
-            renew = socket.token_doubtful
-            await asyncio.sleep(backoff(failures))
-
-    async def _be_online(self, socket: Socket, sync_every: float) -> None:
-        """Return when the connection ends."""
-        log.info("online", extra={"fields": {"node": self.identity.name, "server": self.identity.server}})
-        self._connection.came()
-        async with asyncio.TaskGroup() as meanwhile:
-            tasks = [meanwhile.create_task(self._ping(socket)), meanwhile.create_task(self._keep_in_step(sync_every))]
-            await socket.ended()
-            for task in tasks:
-                task.cancel()
-
-    async def _ping(self, socket: Socket) -> None:
-        await asyncio.sleep(_FIRST_PING)
-        while True:
-            await socket.tell("ping")
-            await asyncio.sleep(_PING_EVERY)
-
-    async def _keep_in_step(self, every: float) -> None:
-        """Read the open runs and share the configuration: at once, now and then, and when something was missed."""
-        failures = 0
-        while True:
-            self._sync_wanted.clear()
-            try:
-                self._listener.open_runs(await self.open_runs())
-                await self._share()
-                failures, pause = 0, every
-            except (ServerUnavailable, ServerRefusal) as error:
-                failures += 1
-                pause = backoff(failures)
-                log.warning("the open runs can't be read yet", extra={"fields": {"reason": str(error)}})
-                await asyncio.sleep(pause)
-                continue
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(pause):
-                    await self._sync_wanted.wait()
+    async def _sync(self) -> None:
+        """Read the open runs, and share the configuration."""
+        self._listener.open_runs(await self.open_runs())
+        await self._share()
 
     async def _emit(self, event: str, data: dict[str, Any]) -> None:
-        if self._socket is None or not await self._socket.tell(event, data):
+        if self._online is None or not await self._online.tell(event, data):
             log.debug("an event was not sent: no connection", extra={"fields": {"event_name": event}})
 
     # What the server tells
@@ -288,18 +241,19 @@ class V4Session:
                 self._listener.new_runs(runs)
         except (ServerUnavailable, ServerRefusal, LoginRefused) as error:
             log.warning("a new task can't be read yet", extra={"fields": {"task": task_id, "reason": str(error)}})
-            self._sync_wanted.set()
+            if self._online is not None:
+                self._online.sync_wanted.set()
 
     async def _on_node_offline(self, node: dict[str, Any]) -> None:
         """Take back that this node is offline: the server noticed only now that an earlier connection of it had ended.
 
         With that it also drops what the node told of itself.
         """
-        if node["id"] != self.identity.node_id or self._socket is None or not self._socket.live:
+        if node["id"] != self.identity.node_id or self._online is None or not self._online.live:
             return
-        await self._socket.tell("ping")
+        await self._online.tell("ping")
         await asyncio.sleep(_DROPPED_WITHIN)
-        self._sync_wanted.set()
+        self._online.sync_wanted.set()
 
     async def _on_kill(self, order: dict[str, Any]) -> None:
         if concerns(order, self.identity):

@@ -129,8 +129,8 @@ def forged(way: Way | Site, token: str, *, seconds: float = -10, secret: str | N
 
 async def told(session: V4Session, event: str, payload: Any) -> None:
     """Let the session hear an event that the server does not send, as if it had."""
-    assert session._socket is not None
-    await session._socket._client._trigger_event(event, NAMESPACE, payload)
+    assert session._online and session._online.socket
+    await session._online.socket._client._trigger_event(event, NAMESPACE, payload)
 
 
 @contextlib.asynccontextmanager

@@ -174,7 +174,7 @@ async def test_who_is_told_to_go_offline_while_the_connection_ends_does_not_come
         for pause in (0, 0.001, 0.01, 0.1, 0.3):
             connected = asyncio.create_task(session.stay_connected(Heard()))
             await until(lambda: session.online)
-            closing = asyncio.create_task(session._socket.close())
+            closing = asyncio.create_task(session._online.socket.close())
             await asyncio.sleep(pause)
             connected.cancel()
             await asyncio.wait({connected}, timeout=5)
@@ -219,7 +219,7 @@ async def test_a_node_that_the_server_tells_nothing_asks_by_itself(
     way: Way, collaboration: Collaboration, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setattr("launcher.session.v4_socket._IN_ROOM_WITHIN", 1.0)
-    monkeypatch.setattr("launcher.session.v4._SYNC_EVERY_DEAF", 1.0)
+    monkeypatch.setattr("launcher.session.v4_online._SYNC_EVERY_DEAF", 1.0)
     connection = Connection()
     async with http_session(ServerAccess()) as http:
         session = way.session(http, collaboration.nodes[0].api_key, connection)
@@ -240,8 +240,8 @@ async def test_a_node_that_the_server_tells_nothing_asks_by_itself(
 
 @pytest.mark.contract("§4 ping")
 async def test_the_server_sees_pings(way: Way, collaboration: Collaboration, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("launcher.session.v4._FIRST_PING", 0.1)
-    monkeypatch.setattr("launcher.session.v4._PING_EVERY", 0.5)
+    monkeypatch.setattr("launcher.session.v4_online._FIRST_PING", 0.1)
+    monkeypatch.setattr("launcher.session.v4_online._PING_EVERY", 0.5)
     root, node = collaboration.federation.root, collaboration.nodes[0]
 
     def seen() -> Any:

@@ -44,7 +44,7 @@ async def test_the_configuration_is_shown_after_each_sync_and_when_columns_are_k
         await session.share_columns({"default": ["age", "weight"]})
         await until_told(collaboration, "columns_default", ["age", "weight"])
         # What another connection's end removed comes back.
-        session._sync_wanted.set()
+        session._online.sync_wanted.set()
         await until(lambda: len(heard.lists) > 1)
         assert (await until_told(collaboration, "columns_default", ["age", "weight"]))["db_type_default"] == ["csv"]
 
