@@ -14,7 +14,7 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
-from launcher.backoff import backoff
+from launcher.backoff import Backoff
 from launcher.checkjobs import NotRunnable
 from launcher.config.kubernetes import IsolationSection
 from launcher.isolationcheck import Verdict
@@ -96,13 +96,15 @@ class Gate:
     async def keep(self) -> None:
         """Check when it is time to, for ever."""
         await self._recall()
-        failures = 0
+        retry = Backoff(_FIRST_RETRY, _LONGEST_RETRY)
         while True:
             if self.checked_at is None or not self.verdict.passed or self._due() <= 0:
                 await self.check_now()
-                failures = 0 if self.verdict.passed else failures + 1
-            retry = backoff(failures, _FIRST_RETRY, _LONGEST_RETRY)
-            wait = self._due() if self.verdict.passed else retry
+                if self.verdict.passed:
+                    retry.succeeded()
+                else:
+                    retry.failed()
+            wait = self._due() if self.verdict.passed else retry.seconds
             try:
                 async with asyncio.timeout(max(wait, 0.1)):
                     await self._until_changed()

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, TypeVar
 
-from launcher.backoff import backoff
+from launcher.backoff import Backoff
 from launcher.cluster import Cluster
 from launcher.keptlog import KeptLog
 from launcher.kubeapi import ApiRefusal, ClusterUnavailable
@@ -128,7 +128,7 @@ class LogFollower:
         return await _whole(asyncio.to_thread(KeptLog, self._files.log_folder(run), self._limit))
 
     async def _follow(self, run: Run, pod: str, live: LiveLog) -> None:
-        failures, shown = 0, False
+        retry, shown = Backoff(_FIRST_DELAY, _LONGEST_DELAY), False
         async with self._places:
             while True:
                 try:
@@ -138,12 +138,15 @@ class LogFollower:
                     shown = True
                     size = kept.size
                     await self._read(kept, pod, follow=True, heard=lambda line: live.add(line.text))
-                    failures = 0 if kept.size > size else failures + 1
+                    if kept.size > size:
+                        retry.succeeded()
+                    else:
+                        retry.failed()
                 except (ClusterUnavailable, ApiRefusal, OSError) as error:
-                    failures += 1
+                    retry.failed()
                     fields = {"run": run.id, "reason": str(error)[:300]}
                     log.info("a log's stream broke; beginning again", extra={"fields": fields})
-                await asyncio.sleep(backoff(max(failures, 1), _FIRST_DELAY, _LONGEST_DELAY))
+                await asyncio.sleep(retry.seconds)
 
     async def _read(self, kept: KeptLog, pod: str, *, follow: bool, heard: Callable[[Line], None]) -> None:
         lines = Lines()

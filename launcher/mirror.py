@@ -10,7 +10,7 @@ import logging
 from collections.abc import Callable, Hashable
 from typing import Generic, TypeVar
 
-from launcher.backoff import backoff
+from launcher.backoff import Backoff
 from launcher.kubeapi import ApiRefusal, ClusterUnavailable, KubeApi, Tree
 from launcher.runs import PREFIX
 
@@ -66,16 +66,15 @@ class Mirror(Generic[Key]):
 
     async def follow(self) -> None:
         """Keep `seen` current, for ever."""
-        failures = 0
+        retry = Backoff(_FIRST_DELAY, _LONGEST_DELAY)
         while True:
             try:
                 version = await self._list()
-                failures = 0
+                retry.succeeded()
                 while True:
                     version = await self._watch_from(version)
             except (ClusterUnavailable, ApiRefusal) as error:
-                failures += 1
-                delay = max(backoff(failures, _FIRST_DELAY, _LONGEST_DELAY), getattr(error, "retry_after", 0.0))
+                delay = retry.failed(error)
                 fields = {"path": self._path, "reason": str(error)[:300], "seconds": delay}
                 log.warning("a watch broke; listing again", extra={"fields": fields})
                 await asyncio.sleep(delay)

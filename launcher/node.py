@@ -13,7 +13,7 @@ import aiohttp
 
 from launcher.apikey import ApiKey
 from launcher.approval import Approval
-from launcher.backoff import backoff
+from launcher.backoff import Backoff
 from launcher.checkjobs import CheckJobs, NotRunnable
 from launcher.cluster import Cluster
 from launcher.config import NodeConfig
@@ -279,11 +279,10 @@ async def _record(cluster: Cluster, good: bool, reason: str, message: str) -> No
 
 async def _patiently(call: Callable[[], Awaitable[T]]) -> T:
     """What `call` returns, tried until server and cluster let it."""
-    failures = 0
+    retry = Backoff()
     while True:
         try:
             return await call()
         except (ClusterUnavailable, ApiRefusal, ServerUnavailable, ServerRefusal) as error:
-            failures += 1
             log.warning("can't start yet; trying again", extra={"fields": {"reason": str(error)}})
-            await asyncio.sleep(backoff(failures))
+            await asyncio.sleep(retry.failed())

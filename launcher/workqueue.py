@@ -4,7 +4,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 
-from launcher.backoff import backoff
+from launcher.backoff import Backoff
 
 log = logging.getLogger(__name__)
 
@@ -32,7 +32,7 @@ class WorkQueue:
         self._next: dict[int, None] = {}
         self._busy: dict[int, asyncio.Task[None]] = {}
         self._again: set[int] = set()
-        self._failures: dict[int, int] = {}
+        self._retries: dict[int, Backoff] = {}
         self._delayed: dict[int, asyncio.TimerHandle] = {}
         self._closed = False
 
@@ -65,7 +65,7 @@ class WorkQueue:
     async def _run(self, key: int) -> None:
         try:
             await self._work(key)
-            self._failures.pop(key, None)
+            self._retries.pop(key, None)
         except Exception as error:  # one run's trouble must not end the others' work
             self._try_later(key, error)
         finally:
@@ -76,9 +76,7 @@ class WorkQueue:
             self._begin()
 
     def _try_later(self, key: int, error: Exception) -> None:
-        failures = self._failures[key] = self._failures.get(key, 0) + 1
-        # Who said how long to wait is not asked before.
-        delay = max(backoff(failures, _FIRST_DELAY, _LONGEST_DELAY), getattr(error, "retry_after", 0.0))
+        delay = self._retries.setdefault(key, Backoff(_FIRST_DELAY, _LONGEST_DELAY)).failed(error)
         fields = {"run": key, "reason": str(error), "seconds": delay}
         log.warning(
             "trying again later",

@@ -14,7 +14,7 @@ import aiohttp
 import socketio
 from socketio.exceptions import SocketIOError
 
-from launcher.backoff import backoff
+from launcher.backoff import Backoff
 from launcher.config.node import NodeSection
 from launcher.connection import Connection
 from launcher.runs import Outcome, Run, RunStatus
@@ -127,7 +127,7 @@ class PocSession:
     async def stay_connected(self, listener: Listener) -> None:
         """Be online until cancelled, and connect again whenever the connection ends."""
         self._listener = listener
-        failures = 0
+        retry = Backoff()
         while True:
             self._ended.clear()
             try:
@@ -139,16 +139,16 @@ class PocSession:
                 self._connection.came()
                 listener.open_runs(await asyncio.to_thread(self._open_runs))
                 await self._ended.wait()
-                failures = 0
+                retry.succeeded()
                 self._connection.failed("The connection to the server ended.")
             except (SocketIOError, OSError) as error:
-                failures += 1
+                retry.failed()
                 self._connection.failed(f"No connection to {self._node.server}: {error or type(error).__name__}.")
             finally:
                 self._known = False
                 self._connection.left(self._connection.reason or "The node went offline by itself.")
                 await self._socket.disconnect()
-            await asyncio.sleep(backoff(failures))
+            await asyncio.sleep(retry.seconds)
 
     def _open_runs(self) -> list[Run]:
         return [record.run for record in self._journal.records() if record.finished_at is None]

@@ -13,7 +13,7 @@ import jwt
 
 from launcher import logs
 from launcher.apikey import ApiKey
-from launcher.backoff import backoff
+from launcher.backoff import Backoff
 from launcher.session import LoginRefused, ServerRefusal, ServerUnavailable
 from launcher.session.resultbody import Streamed
 from launcher.translation import PIECE_BYTES, Translation
@@ -71,14 +71,13 @@ class Rest:
         Raises:
             LoginRefused: the server does not know the key.
         """
-        failures = 0
+        retry = Backoff()
         while True:
             try:
                 return await self._login()
             except ServerUnavailable as error:
-                failures += 1
                 self._on_failure(f"The server at {self._api_url} does not serve this node ({error}); {_remedy(error)}.")
-                await asyncio.sleep(backoff(failures))
+                await asyncio.sleep(retry.failed())
 
     async def _login(self) -> None:
         try:
@@ -115,15 +114,14 @@ class Rest:
         """
         while True:
             await self._api_key.changed()
-            failures = 0
+            retry = Backoff()
             while True:
                 try:
                     await self._change_key()
                     break
                 except ServerUnavailable as error:
-                    failures += 1
                     log.warning("can't log in with the new key yet", extra={"fields": {"reason": str(error)}})
-                    await asyncio.sleep(backoff(failures))
+                    await asyncio.sleep(retry.failed())
 
     async def _change_key(self) -> None:
         async with self._renewal:
@@ -174,15 +172,15 @@ class Rest:
         Raises:
             LoginRefused: the server does not accept the node's key any more.
         """
-        failures = 0
+        retry = Backoff()
         while True:
             left = self._good_until - time.monotonic()
-            await asyncio.sleep(backoff(failures) if failures else max(left - _RENEW_BEFORE_EXPIRY, left / 2, 1.0))
+            await asyncio.sleep(retry.seconds if retry.failures else max(left - _RENEW_BEFORE_EXPIRY, left / 2, 1.0))
             try:
                 await self.renew(self._access)
-                failures = 0
+                retry.succeeded()
             except ServerUnavailable as error:
-                failures += 1
+                retry.failed()
                 log.warning("the token can't be renewed yet", extra={"fields": {"reason": str(error)}})
 
     async def call(

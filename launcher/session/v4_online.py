@@ -8,7 +8,7 @@ from typing import Any
 
 import aiohttp
 
-from launcher.backoff import backoff
+from launcher.backoff import Backoff
 from launcher.connection import Connection
 from launcher.session import Identity, ServerRefusal, ServerUnavailable
 from launcher.session.rest import Rest
@@ -83,7 +83,7 @@ class Online:
         Raises:
             LoginRefused: the server does not accept the node's key any more.
         """
-        failures, renew = 0, False
+        retry, renew = Backoff(), False
         while True:
             socket = self.socket = Socket(self._http, self._transport, self._handlers, self._greeting)
             try:
@@ -91,18 +91,18 @@ class Online:
                     await self._rest.renew()
                 await socket.connect(self._server, self._rest.headers)
                 deaf = not await socket.hears()
-                if deaf and not failures:
+                if deaf and not retry.failures:
                     raise NotConnected("The server did not let this node into its collaboration's room.")
-                failures = 0
+                retry.succeeded()
                 await self._be_online(socket, _SYNC_EVERY_DEAF if deaf else _SYNC_EVERY)
                 self._connection.failed("The connection to the server ended.")
             except (NotConnected, ServerUnavailable) as error:
-                failures += 1
+                retry.failed()
                 self._connection.failed(str(error))
             finally:
                 await socket.close()
             renew = socket.token_doubtful
-            await asyncio.sleep(backoff(failures))
+            await asyncio.sleep(retry.seconds)
 
     async def _be_online(self, socket: Socket, sync_every: float) -> None:
         """Return when the connection ends."""
@@ -122,18 +122,16 @@ class Online:
 
     async def _keep_in_step(self, every: float) -> None:
         """Have both sides know what is: at once, now and then, and when something was missed."""
-        failures = 0
+        retry = Backoff()
         while True:
             self.sync_wanted.clear()
             try:
                 await self._sync()
-                failures, pause = 0, every
+                retry.succeeded()
             except (ServerUnavailable, ServerRefusal) as error:
-                failures += 1
-                pause = backoff(failures)
                 log.warning("the open runs can't be read yet", extra={"fields": {"reason": str(error)}})
-                await asyncio.sleep(pause)
+                await asyncio.sleep(retry.failed())
                 continue
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(pause):
+                async with asyncio.timeout(every):
                     await self.sync_wanted.wait()

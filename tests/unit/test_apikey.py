@@ -55,7 +55,7 @@ async def logged_in(server: KeyServer, secrets: Path) -> AsyncIterator[tuple[Res
 @pytest.fixture
 def secrets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr("launcher.apikey._LOOK_EVERY", 0.01)
-    monkeypatch.setattr("launcher.session.rest.backoff", lambda _: 0.01)
+    monkeypatch.setattr("launcher.backoff.backoff", lambda *_: 0.01)
     (tmp_path / "api_key").write_text(f"{OLD}\n")
     return tmp_path
 

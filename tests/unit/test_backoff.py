@@ -3,7 +3,8 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from launcher.backoff import backoff
+from launcher.backoff import Backoff, backoff
+from launcher.kubeapi import ClusterUnavailable
 
 
 def test_it_doubles_up_to_the_longest() -> None:
@@ -14,3 +15,12 @@ def test_it_doubles_up_to_the_longest() -> None:
 @given(st.integers(0, 10**9))
 def test_however_often_it_failed(failures: int) -> None:
     assert backoff(failures) <= backoff(failures + 1) <= 30
+
+
+def test_it_is_counted_and_who_asks_for_longer_is_left_alone_for_longer() -> None:
+    retry = Backoff(0.5, 60)
+    assert [retry.failed() for _ in range(3)] == [0.5, 1, 2]
+    assert retry.failed(ClusterUnavailable("busy", 9.0)) == 9
+    assert retry.failed(ClusterUnavailable("busy", 1.0)) == 8
+    retry.succeeded()
+    assert (retry.failures, retry.failed()) == (0, 0.5)

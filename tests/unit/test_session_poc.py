@@ -217,7 +217,7 @@ async def test_a_node_that_starts_anew_goes_on_with_what_is_open(stage):
 
 
 async def test_a_connection_that_ends_is_made_again(stage, monkeypatch):
-    monkeypatch.setattr("launcher.session.poc.backoff", lambda failures: 0.01)
+    monkeypatch.setattr("launcher.backoff.backoff", lambda *_: 0.01)
     await stage.session._socket.disconnect()
     await until(lambda: len(stage.listener.open) == 2 and stage.session.online)
     assert (await stage.ask({"command": "list"}))["ok"]
