@@ -12,6 +12,7 @@ from launcher.waiting import Trouble
 def event(number, *, name="run-7-abcde", kind="Pod", reason="FailedMount", message="no such path", type_="ADDED"):
     item = {
         "metadata": {
+            "resourceVersion": str(number),
             "name": f"e{number}",
             "uid": f"e{number}",
             "creationTimestamp": f"2026-01-01T00:00:{number % 60:02d}Z",
