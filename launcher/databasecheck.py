@@ -10,6 +10,7 @@ import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 
+from launcher.backoff import Backoff
 from launcher.checkjobs import CheckJobs, NotRunnable
 from launcher.config.node import Database, NodeSection
 from launcher.invariants import InvariantError
@@ -23,6 +24,7 @@ log = logging.getLogger(__name__)
 
 Share = Callable[[dict[str, list[str]]], Awaitable[None]]
 
+_FIRST_RETRY, _LONGEST_RETRY = 5.0, 300.0  # seconds
 _PATIENCE = 60.0  # seconds; the image is there, as the isolation was checked with it
 _MOST_COLUMNS, _LONGEST_NAME = 10_000, 250
 _REMEDIES = {
@@ -82,7 +84,7 @@ class DatabaseCheck:
     Args:
         node: the node's configuration.
         jobs: carries calls of the diagnostics algorithm out.
-        every: seconds between looks.
+        every: seconds between looks; after one that could not be taken, fewer.
     """
 
     def __init__(self, node: NodeSection, jobs: CheckJobs, every: float) -> None:
@@ -97,6 +99,7 @@ class DatabaseCheck:
         }
         self._jobs = jobs
         self._every = every
+        self._failed = Backoff(_FIRST_RETRY, _LONGEST_RETRY)
         self._one_at_a_time = asyncio.Lock()
         self._found: dict[str, Finding] = {}
         self._share: Share = _nobody
@@ -125,7 +128,7 @@ class DatabaseCheck:
         while self._looks:
             await opened()
             await self.look()
-            await asyncio.sleep(self._every)
+            await asyncio.sleep(min(self._failed.seconds, self._every) if self._failed.failures else self._every)
 
     async def look(self) -> list[Finding]:
         """Look at all file databases; what can't be found out is said, and harms nothing."""
@@ -136,7 +139,9 @@ class DatabaseCheck:
                     await self._look()
                 finally:
                     await self.clean_up()
+                self._failed.succeeded()
             except (ClusterUnavailable, ApiRefusal, TemplateError, InvariantError, OSError) as error:
+                self._failed.failed(error)
                 log.warning("the databases can't be looked at", extra={"fields": {"reason": str(error)}})
             return self.findings
 

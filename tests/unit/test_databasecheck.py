@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from launcher import databasecheck
 from launcher.checkjobs import NotRunnable
 from launcher.config.node import Database, NodeSection
 from launcher.databasecheck import DatabaseCheck, finding, say_what_is_not_copied
@@ -112,6 +113,30 @@ async def test_columns_are_shared_as_soon_as_they_are_known():
     jobs.held["slow"].set()
     assert await asyncio.wait_for(shared.get(), 5) == {"slow": ["a"], "quick": ["a"]}
     keeping.cancel()
+
+
+async def test_a_look_that_can_not_be_taken_is_taken_again_soon_and_not_when_the_next_is_due(monkeypatch):
+    node = NodeSection.model_validate(
+        {"server_url": "https://server", "databases": [CSV.model_dump(mode="json", exclude_none=True)]}
+    )
+    jobs, shared, faults = Jobs({CSV.label: b'[{"observed": "readable", "columns": ["age"]}]'}), asyncio.Queue(), []
+    monkeypatch.setattr(databasecheck, "_FIRST_RETRY", 0.01)
+
+    async def start(run, method, asked):
+        if len(faults) < 2:
+            faults.append(OSError("no name server answers"))
+            raise faults[-1]
+        return asked[0]["label"]
+
+    async def opened():
+        pass
+
+    monkeypatch.setattr(jobs, "start", start)
+    keeping = asyncio.create_task(DatabaseCheck(node, jobs, 3600).keep(opened, shared.put))  # type: ignore[arg-type]
+    async with asyncio.timeout(10):
+        assert await shared.get() == {CSV.label: ["age"]}
+    keeping.cancel()
+    assert len(faults) == 2
 
 
 def test_the_algorithm_reads_a_header_and_names_errors(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

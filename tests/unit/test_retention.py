@@ -35,11 +35,11 @@ async def test_job_and_files_of_a_failed_run_are_kept(world):
 
 
 async def test_they_go_when_their_time_is_over(world):
-    world.keep_failed = 0.3
+    world.keep_failed = 2.0
     start(world)
     await live(world, rounds=20)
     assert world.jobs and left(world)
-    await asyncio.sleep(0.4)
+    await asyncio.sleep(2.1)
     await live(world)
     assert done(world)
     assert len(world.deliveries) == 1
@@ -49,12 +49,12 @@ async def test_a_launcher_that_starts_anew_keeps_them_no_longer(world):
     start(world)
     await live(world, rounds=30)
     audited = TaskFiles(world.folder, IDENTITY).directory(RUN) / "audited"
-    os.utime(audited, (time.time() - HOUR + 0.3,) * 2)
+    os.utime(audited, (time.time() - HOUR + 2.0,) * 2)
     world.incarnation += 1
     start(world)
     await live(world, rounds=20)
     assert world.jobs and left(world), "it was not time yet"
-    await asyncio.sleep(0.4)
+    await asyncio.sleep(2.1)
     await live(world)
     assert done(world)
     assert len(world.deliveries) == 1
