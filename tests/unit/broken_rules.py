@@ -50,13 +50,21 @@ def nothing_selects(_: Mapping[str, str]) -> set[str]:
     return set()
 
 
+_TEMPLATES = JobTemplates(SHIPPED, None)
+_manifests: dict[str, dict[str, Any]] = {}
+
+
 def rendered(facts: Context) -> dict[str, Any]:
-    return JobTemplates(SHIPPED, None).render("job.yaml.j2", facts)
+    """The shipped job, a copy of its own each time; rendered once for the same facts, which most cases share."""
+    key = repr(facts)
+    if key not in _manifests:
+        _manifests[key] = _TEMPLATES.render("job.yaml.j2", facts)
+    return copy.deepcopy(_manifests[key])
 
 
 def changed(path: str, value: object, facts: Context | None = None) -> dict[str, Any]:
     """The shipped job with `value` at a dotted path; a number is a list's index, + its end."""
-    manifest: Any = copy.deepcopy(rendered(facts or context()))
+    manifest: Any = rendered(facts or context())
     *way, last = re.split(r"\.(?![^<]*>)", path)
     place = manifest
     for step in way:

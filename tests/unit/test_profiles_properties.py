@@ -32,6 +32,7 @@ DEFAULTS = yaml.safe_load((CHART / "values.yaml").read_text())["jobs"]
 NAMES = ["gpu", "sandbox", "big-memory"]
 TEMPLATES = ["gpu.yaml.j2", "sandbox.yaml.j2", "big-memory.yaml.j2", "job.yaml.j2", "x.yaml.j2"]
 DEVICES = ["nvidia.com/gpu", "amd.com/gpu", "cpu"]
+SHIPPED_TEMPLATES = JobTemplates(SHIPPED, None)
 VARIABLES = ["A", "HOME", "INPUT_FILE", "KUBERNETES_SERVICE_HOST", "PKG_NAME", "a-b"]
 
 anything = st.one_of(st.none(), st.booleans(), st.integers(-2, 2**40), st.text(max_size=5), st.just([]), st.just({}))
@@ -123,7 +124,7 @@ def outcome(jobs: dict[str, Any], gpu: bool) -> tuple[str, Manifests | None, Nod
         return " ".join(f"{'.'.join(map(str, fault['loc']))} {fault['msg']}" for fault in error.errors()), None, None
     made = Manifests(
         config,
-        JobTemplates(SHIPPED, None),
+        SHIPPED_TEMPLATES,
         TaskFiles(Path("/tasks"), NOBODY),
         NOBODY,
         owner_uid="uid",
