@@ -14,7 +14,7 @@ from launcher.networkpolicies import selecting
 from launcher.node import SHIPPED_TEMPLATES
 from launcher.taskfiles import TaskFiles
 from launcher.templates import JobTemplates, TemplateError
-from tests.chart.rendering import MINIMAL, complaints, merged, named, template
+from tests.chart.rendering import MINIMAL, complaints, merged, named, parsed, template
 
 OVERRIDES = yaml.safe_load((Path(__file__).parent / "bad_overrides.yaml").read_text())
 
@@ -24,7 +24,7 @@ def refusals(values: dict[str, Any], helm: str, folder: Path) -> list[str]:
     done = template(helm, values)
     if done.returncode:
         return complaints(done.stderr)
-    objects = [found for found in yaml.safe_load_all(done.stdout) if found]
+    objects = parsed(done.stdout)
     (folder / "node.yaml").write_text(named(objects, "ConfigMap", "v6-node-config")["data"]["node.yaml"])
     mine = folder / "templates"
     mine.mkdir()
