@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 from ci.tools import bin_dir
-from tests.chart.rendering import CASES, CHART, ROOT
+from tests.chart.rendering import CASES, CHART, ROOT, UNCOLLECTED
 
 
 def _with_helm(helm: str, folder: Path) -> dict[str, str]:
@@ -14,7 +14,7 @@ def _with_helm(helm: str, folder: Path) -> dict[str, str]:
     (folder / "helm").symlink_to(bin_dir() / helm)
     places = [folder, bin_dir(go_tools=True), Path(sys.executable).parent, os.environ["PATH"]]
     homes = {f"HELM_{kind}_HOME": str(folder / kind.lower()) for kind in ("CACHE", "CONFIG", "DATA")}
-    return os.environ | homes | {"PATH": os.pathsep.join(map(str, places)), "KUBECONFIG": os.devnull}
+    return os.environ | homes | UNCOLLECTED | {"PATH": os.pathsep.join(map(str, places)), "KUBECONFIG": os.devnull}
 
 
 def test_ct_lint(helm: str, tmp_path: Path):

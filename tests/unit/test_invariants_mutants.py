@@ -273,23 +273,23 @@ def refuses(module: ModuleType, number: int) -> bool:
 
 
 class Witnesses:
-    """Looks for an example that a mutant judges otherwise, around the last one found: neighbours are in one table."""
+    """Looks for an example that a mutant judges otherwise, those first that told the latest mutants."""
 
     def __init__(self) -> None:
         module = importlib.import_module("launcher.invariants")
         self.judgements = [judged(module, number) for number in range(len(EXAMPLES))]
         self._fair, self._foul = (self.judgements.index([]), 0)
-        self._last = 0
+        self._order = list(range(len(EXAMPLES)))
         assert self.notice(module) is False
 
     def notice(self, module: ModuleType) -> bool:
         with suppress(Exception):  # a crash is noticed too
             if refuses(module, self._fair) or not refuses(module, self._foul):
                 return True
-            last = self._last
-            for number in sorted(range(len(EXAMPLES)), key=lambda one: abs(one - last)):
-                self._last, before = number, self.judgements[number]
-                if judged(module, number) != before:
+            for number in self._order:
+                if judged(module, number) != self.judgements[number]:
+                    self._order.remove(number)
+                    self._order.insert(0, number)
                     return True
             return False
         return True
