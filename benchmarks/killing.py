@@ -11,6 +11,7 @@ from benchmarks.rawjobs import RawJobs
 from benchmarks.scene import Scene, Stand, stand
 
 _SECONDS = 120
+_RUNS_FOR = 3  # Kubelet is slow to end a container that it has only just started.
 # Process 1 of a container does not end by SIGTERM unless it says so: the whole grace period is used.
 METHOD, ARGUMENT = "sleep", 3600
 
@@ -48,6 +49,7 @@ async def kill(there: Stand) -> tuple[float, float]:
     sent = await there.sender.send(there.scene.algorithm, METHOD, ARGUMENT)
     job = await there.until(lambda: there.in_cluster.of_task(sent.task), _SECONDS, "a Job")
     await there.until(lambda: job.running, _SECONDS, "a running pod")
+    await asyncio.sleep(_RUNS_FOR)
     began = time.time()
     await there.sender.kill(sent.task)
     gone = await there.until(lambda: job.pod_gone, _SECONDS, "the end of the pod")
@@ -61,6 +63,7 @@ async def delete(there: Stand, raw: RawJobs, name: str) -> float:
     await raw.create(name)
     job = await there.until(lambda: there.in_cluster.jobs.get(name), _SECONDS, "a Job")
     await there.until(lambda: job.running, _SECONDS, "a running pod")
+    await asyncio.sleep(_RUNS_FOR)
     began = time.time()
     await raw.delete(name)
     await raw.delete_pod(name)
