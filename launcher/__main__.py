@@ -18,8 +18,10 @@ from launcher.config import ConfigError, NodeConfig
 from launcher.doctor import command as examination
 from launcher.encryption import MOUNTED_KEY, encryption
 from launcher.invariants import InvariantError
-from launcher.isolationreport import NoAnswer, ask, show
+from launcher.isolationreport import SECONDS, show
+from launcher.leaving import farewell
 from launcher.node import run_node
+from launcher.question import NoAnswer, ask
 from launcher.render import command as preview
 from launcher.render.chart import CHART
 from launcher.render.sample import Described
@@ -85,13 +87,21 @@ def check_isolation(
 ) -> None:
     """Have the running launcher try every way out now; exit with 1 unless all are shut."""
     try:
-        report = ask(url)
+        report = ask(url, "isolation", SECONDS)
     except NoAnswer as error:
         typer.echo(str(error), err=True)
         raise typer.Exit(1) from None
     # Not as wide as a terminal that isn't there: a line in a pod's log is not wrapped.
     show(report, Console(width=120, emoji=False))
     raise typer.Exit(0 if report["passed"] else 1)
+
+
+@app.command()
+def leave(
+    url: Annotated[str, typer.Option(help="Address of the launcher's status.")] = "http://127.0.0.1:8081",
+) -> None:
+    """Have the running launcher end what runs and tell the server: what `helm uninstall` does first."""
+    typer.echo(farewell(url))
 
 
 @app.command()

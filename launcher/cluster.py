@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 from launcher.kubeapi import APPLY, ApiRefusal, KubeApi, Tree
 from launcher.mirror import RUN_ID, Mirror, name, run_id
-from launcher.networkpolicies import selecting
+from launcher.networkpolicies import ROLE, selecting
 from launcher.runs import PREFIX
 from launcher.troubles import Troubles, last_warning
 from launcher.waiting import CONTAINER, Trouble
@@ -216,6 +216,11 @@ class Cluster:
             "count": 1,
         }
         await self._api.call("POST", f"{self._core}/events", body=event)
+
+    async def is_uninstalled(self) -> bool:
+        """Whether there is the pod that `helm uninstall` runs before it deletes anything."""
+        query = {"labelSelector": f"{ROLE}=uninstall"}
+        return bool((await self._api.call("GET", f"{self._core}/pods", query))["items"])
 
     async def version(self) -> str:
         """The version of the cluster."""

@@ -26,6 +26,7 @@ from launcher.isolationcheck import IsolationCheck
 from launcher.jobmarks import NOBODY
 from launcher.kubeapi import ApiRefusal, ClusterUnavailable, KubeApi
 from launcher.launch import Launch
+from launcher.leaving import Leaving
 from launcher.machineload import report_load
 from launcher.manifests import Manifests
 from launcher.metrics import REGISTRY
@@ -116,6 +117,7 @@ async def run_node(
                 partial(_announce, cluster),
             )
             room = Room(tasks, config.kubernetes.taskVolume.minFreeBytes, partial(_announce_room, cluster))
+            leaving = Leaving(cluster.is_uninstalled)
             reconciler = Reconciler(
                 session,
                 cluster,
@@ -126,7 +128,7 @@ async def run_node(
                     config.node.policies, session, Registry(http, config.kubernetes.jobs.registries, logins)
                 ),
                 share_logs=config.node.share_algorithm_logs,
-                may_start=lambda: gate.may_start,
+                may_start=lambda: gate.may_start and not leaving.begun,
                 lacks_room=room.lacks,
                 keep_failed=lambda: 0.0 if room.short else config.kubernetes.retention.failedHours * 3600,
             )
@@ -135,6 +137,7 @@ async def run_node(
             metrics.refresh, room.on_change = reconciler.show_progress, reconciler.resume
             _wire(cluster, check, gate, reconciler, kill=config.kubernetes.isolation.onFailure == "kill")
             reconciler.recover()
+            status.leave = partial(leaving.leave, reconciler)
             for each in (
                 gate.keep(),
                 room.keep(),

@@ -157,6 +157,13 @@ class Reconciler:
         for run_id in sorted(run_ids):
             self._queue.add(run_id)
 
+    def states(self) -> dict[int, tuple[ServerState, JobState]]:
+        """What is known of every run; a Job that may have been made counts as one."""
+        return {
+            run_id: (entry.server, JobState.PENDING if entry.sent else self._sighting.state(run_id, entry))
+            for run_id, entry in self._entries.items()
+        }
+
     @property
     def tmp_in_use(self) -> set[str]:
         """The shared directories of the jobs that have a run here."""

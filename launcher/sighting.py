@@ -29,7 +29,8 @@ class Sighting:
         self._launch = launch
         self._places = places
 
-    def _job_state(self, run_id: int, entry: Entry) -> JobState:
+    def state(self, run_id: int, entry: Entry) -> JobState:
+        """The state of a run's Job as the watches have it."""
         job = self._cluster.job(run_id)
         if job is not None and not self._launch.is_ours(job, entry.run):
             return JobState.FOREIGN
@@ -37,7 +38,7 @@ class Sighting:
 
     def take_note(self, run_id: int, entry: Entry) -> JobState:
         """The state of a run's Job, of which the places are told."""
-        state = self._job_state(run_id, entry)
+        state = self.state(run_id, entry)
         self._places.seen(run_id, entry.kind, state, aside=entry.aside)
         # What was sent may become a Job in spite of everything that is known now.
         over = entry.server is ServerState.CLOSED or entry.killed or state is JobState.FOREIGN

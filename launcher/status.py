@@ -1,5 +1,6 @@
-"""What is asked of the launcher: is it alive, ready, online, what did it deliver, and are its algorithms isolated."""
+"""What is asked of the launcher: is it alive, ready, online, are its algorithms isolated; and to leave, at the end."""
 
+from collections.abc import Awaitable, Callable
 from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -7,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from aiohttp import web
 
 from launcher.connection import Connection
+from launcher.leaving import Refused
 from launcher.session import Identity
 
 if TYPE_CHECKING:  # the gate's check itself needs the port below
@@ -17,7 +19,7 @@ PORT = 8081
 
 
 class Status:
-    """What the launcher answers to Kubernetes, the proxy and `helm test`.
+    """What the launcher answers to Kubernetes, the proxy, `helm test` and `helm uninstall`.
 
     Ready is not online: an outage of the server is not a fault of this pod. `v6_node_online` in the metrics tells.
     """
@@ -34,6 +36,8 @@ class Status:
         """What is known of the file databases, as soon as something can be."""
         self.waived: tuple[str, ...] = ()
         """The rules for jobs that the site gave up."""
+        self.leave: Callable[[], Awaitable[dict[str, Any]]] | None = None
+        """Ends what runs, as the node is uninstalled; as soon as there is something that may run."""
         app = web.Application()
         app.add_routes(
             [
@@ -45,6 +49,7 @@ class Status:
                 web.post("/databases", self._look_at_databases),
                 web.get("/isolation", self._isolation),
                 web.post("/isolation", self._check_isolation),
+                web.post("/leave", self._leave),
             ]
         )
         self._runner = web.AppRunner(app, access_log=None)
@@ -92,13 +97,24 @@ class Status:
 
     async def _isolation(self, _: web.Request) -> web.Response:
         if self.gate is None:
-            return web.json_response({"reason": f"The node waits for {self.waits_for or 'the server'}."}, status=503)
+            return self._not_yet()
         return web.json_response(self._table(self.gate))
 
     async def _check_isolation(self, request: web.Request) -> web.Response:
         if self.gate is not None:
             await self.gate.check_now()
         return await self._isolation(request)
+
+    async def _leave(self, _: web.Request) -> web.Response:
+        if self.leave is None:
+            return self._not_yet()
+        try:
+            return web.json_response(await self.leave())
+        except Refused as refusal:
+            return web.json_response({"reason": str(refusal)}, status=403)
+
+    def _not_yet(self) -> web.Response:
+        return web.json_response({"reason": f"The node waits for {self.waits_for or 'the server'}."}, status=503)
 
     def _table(self, gate: "Gate") -> dict[str, Any]:
         at = gate.checked_at

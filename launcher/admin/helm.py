@@ -89,7 +89,7 @@ class Helm:
 
     async def uninstall(self) -> None:
         """Remove the release, and wait until its objects are gone."""
-        await self._run("uninstall", RELEASE, "--wait", "--timeout", "120s")
+        await self._run("uninstall", RELEASE, "--wait", "--timeout", "300s")
 
     async def _run(self, *arguments: str, stdin: str = "") -> str:
         process = await asyncio.create_subprocess_exec(

@@ -104,7 +104,9 @@ def test_names_are_the_documented_ones(helm: str):
         ("NetworkPolicy", "v6-node-proxy"),
         ("NetworkPolicy", "v6-node-launcher"),
         ("NetworkPolicy", "v6-node-test"),
+        ("NetworkPolicy", "v6-node-uninstall"),
         ("Pod", "v6-node-test"),
+        ("Pod", "v6-node-uninstall"),
     }
 
 
@@ -149,7 +151,7 @@ def _template(text: str) -> dict:
             _inline("11111111-2222-4333-8444-555555555556"),
             {"launcher"},
         ),
-        ({}, {"taskVolume": {"keep": True}}, set()),
+        ({}, {"taskVolume": {"keep": False}}, set()),
     ],
     ids=["node", "jobs", "templates", "key", "volume"],
 )

@@ -35,7 +35,7 @@ def test_some_configurations_miss_nothing():
     assert len(complete) >= 8, complete
 
 
-@pytest.mark.parametrize(("values", "goes"), [({}, True), ({"keep": True}, False), ({"existingClaim": "mine"}, False)])
+@pytest.mark.parametrize(("values", "goes"), [({}, False), ({"keep": False}, True), ({"existingClaim": "mine"}, False)])
 def test_whether_the_task_volume_goes_with_the_release_is_told_by_its_manifests(values: dict[str, object], goes: bool):
     objects = render(MINIMAL | {"taskVolume": values})
     assert goes_with_the_release(objects) is goes

@@ -10,7 +10,7 @@ from launcher.admin.nodestate import Found, state
 from launcher.admin.progress import Seen
 
 PAGE = (Path(__file__).parents[2] / "docs" / "command-line.md").read_text()
-PODS = {"run", "check-isolation"}
+PODS = {"run", "check-isolation", "leave"}
 ELSEWHERE = {"render", "translate"}
 
 
