@@ -140,7 +140,7 @@ def remove(kubectl: Kubectl | None) -> None:
     if kubectl:
         names = [each["metadata"]["name"] for each in kubectl.get("namespaces", selector=f"{STAGE_LABEL}={OWNER}")]
         for name in names:
-            kubectl.helm("uninstall", "v6-node", "--ignore-not-found", namespace=name)
+            kubectl.helm("uninstall", "v6-node", "--ignore-not-found", "--no-hooks", namespace=name)
         if names:
             kubectl("delete", "namespace", *names, "--ignore-not-found", seconds=180)
     if (FOLDER / "server").exists():

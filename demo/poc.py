@@ -103,7 +103,7 @@ def remove(kubectl: Kubectl | None) -> None:
     """Remove node and namespace (if there is a cluster to ask), server and values."""
     DummyServer(FOLDER).stop()
     if kubectl and kubectl.get("namespaces", selector=f"{STAGE_LABEL}={OWNER}"):
-        kubectl.helm("uninstall", "v6-node", "--ignore-not-found", namespace=NAMESPACE)
+        kubectl.helm("uninstall", "v6-node", "--ignore-not-found", "--no-hooks", namespace=NAMESPACE)
         kubectl("delete", "namespace", NAMESPACE, "--ignore-not-found", seconds=180)
     shutil.rmtree(FOLDER, ignore_errors=True)
 

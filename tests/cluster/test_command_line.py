@@ -92,7 +92,7 @@ def site(
     )
     (folder / "images.yaml").write_text(yaml.safe_dump({**images_for(images), "taskVolume": {"size": "1Gi"}}))
     yield site
-    kubectl.helm("uninstall", "v6-node", "--ignore-not-found", namespace=namespace)
+    kubectl.helm("uninstall", "v6-node", "--ignore-not-found", "--no-hooks", namespace=namespace)
     kubectl("delete", "namespace", namespace, "--ignore-not-found", "--wait=false")
 
 

@@ -34,9 +34,9 @@ class Kubectl:
         where = ["--namespace", namespace] if namespace else []
         return self._run([str(self._bin / "kubectl"), *where, *arguments], stdin, seconds)
 
-    def helm(self, *arguments: str, namespace: str, seconds: float = 300) -> str:
-        """Run helm and return what it printed; raises as kubectl does."""
-        return self._run([str(self._bin / "helm"), "--namespace", namespace, *arguments], None, seconds)
+    def helm(self, *arguments: str, namespace: str, seconds: float = 300, aside: bool = False) -> str:
+        """Run helm and return what it printed, with `aside` also what it said beside; raises as kubectl does."""
+        return self._run([str(self._bin / "helm"), "--namespace", namespace, *arguments], None, seconds, aside=aside)
 
     def get(self, kind: str, name: str = "", *, namespace: str = "", selector: str = "") -> Any:
         """Return an object, or without a name the list of objects, as JSON; no name and none there is an empty list."""
@@ -93,11 +93,11 @@ class Kubectl:
         except StageError as error:
             return f"({error})"
 
-    def _run(self, command: list[str], stdin: str | None, seconds: float) -> str:
+    def _run(self, command: list[str], stdin: str | None, seconds: float, *, aside: bool = False) -> str:
         done = self._execute(command, stdin, seconds)
         if done.returncode:
             raise StageError(f"`{_words(command)}` failed: {done.stderr.strip() or done.stdout.strip()}")
-        return done.stdout
+        return done.stderr + done.stdout if aside else done.stdout
 
     def _execute(self, command: list[str], stdin: str | None, seconds: float) -> "subprocess.CompletedProcess[str]":
         environment = {**os.environ, "KUBECONFIG": str(self.kubeconfig)}

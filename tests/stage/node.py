@@ -141,12 +141,14 @@ class Release:
         pod = self.pods("proxy")[0]["metadata"]["name"]
         self.kubectl("delete", "pod", pod, "--grace-period=0", "--force", "--wait=false", namespace=self.namespace)
 
-    def uninstall(self) -> None:
-        self.kubectl.helm("uninstall", RELEASE, "--ignore-not-found", namespace=self.namespace)
+    def uninstall(self, *options: str) -> str:
+        """Uninstall the chart as an administrator does; returns what helm says, and the pod that it runs before."""
+        words = ("uninstall", RELEASE, "--ignore-not-found", *options)
+        return self.kubectl.helm(*words, namespace=self.namespace, aside=True)
 
     def remove(self, *, wait: bool = False) -> None:
-        """Uninstall it (what is cluster-wide goes with the release) and delete its namespace."""
-        self.uninstall()
+        """Uninstall it (what is cluster-wide goes with the release), without a farewell, and delete its namespace."""
+        self.uninstall("--no-hooks")
         self.kubectl("delete", "namespace", self.namespace, "--ignore-not-found", f"--wait={str(wait).lower()}")
 
 
@@ -249,7 +251,7 @@ def remove_orphans(kubectl: Kubectl, label: str) -> list[str]:
     for namespace in kubectl.get("namespaces", selector=label):
         name = namespace["metadata"]["name"]
         if orphaned(namespace["metadata"]["labels"][label]):
-            kubectl.helm("uninstall", RELEASE, "--ignore-not-found", namespace=name)
+            kubectl.helm("uninstall", RELEASE, "--ignore-not-found", "--no-hooks", namespace=name)
             kubectl("delete", "namespace", name, "--wait=false")
             removed.append(name)
     return removed

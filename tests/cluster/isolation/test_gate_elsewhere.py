@@ -94,7 +94,7 @@ def test_a_fresh_node_passes_its_gate_soon_and_a_restarted_one_at_once(troupe: T
         node.wait_offline(30)
         node.wait_online(30)
         restarts.append(time.monotonic() - start)
-        node.uninstall()
+        node.uninstall("--no-hooks")
     figures.note(
         "from installation to online",
         f"gate: median {median(gates):.1f} s, most {max(gates):.1f} s; helm install to online: median "
