@@ -126,6 +126,13 @@ def test_tick_calls_home_until_it_is_answered(
     assert asked == [("/task/5", f"Bearer head.{claims}.tail")] * 3
 
 
+def test_hold_ends_when_it_is_told_to(behave: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TEMPORARY_FOLDER", str(tmp_path))
+    (tmp_path / "a.end").touch()
+    assert behave.hold("a") == {"executions": 1, "run": "a"}
+    assert behave.hold("b", most=0) == {"executions": 1, "run": "b"}
+
+
 def test_tick_stays_in_its_folder(behave: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TEMPORARY_FOLDER", str(tmp_path))
     with pytest.raises(ValueError, match=r"'\.\./x' is not a plain file name"):

@@ -146,14 +146,7 @@ def tick(name: str, seconds: float = 0, failure: str = "", calls: int = 0) -> di
     Marks survive the container, so a run that was executed twice has two of them. They are lines with the time in
     seconds since 1970, each written by one appending write, which does not mix with another process's.
     """
-    if Path(name).name != name:
-        raise ValueError(f"name={name!r} is not a plain file name.")
-    file = Path(os.environ["TEMPORARY_FOLDER"]) / name
-    descriptor = os.open(file, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o660)
-    try:
-        os.write(descriptor, f"{time.time()}\n".encode())
-    finally:
-        os.close(descriptor)
+    file = _leave_mark(name)
     for _ in range(calls):
         call_home()
         time.sleep(seconds / calls)
@@ -162,3 +155,28 @@ def tick(name: str, seconds: float = 0, failure: str = "", calls: int = 0) -> di
     if failure:
         crash(failure)
     return {"executions": len(file.read_text().splitlines()), "run": name}
+
+
+def hold(name: str, most: float = 300) -> dict[str, int | str]:
+    """Leave and count marks as `tick` does, and take until there is a file `<name>.end` beside them; `most` seconds.
+
+    Meanwhile it asks the server for its own task, once a second.
+    """
+    file = _leave_mark(name)
+    deadline = time.monotonic() + most
+    while not file.with_name(f"{name}.end").exists() and time.monotonic() < deadline:
+        call_home()
+        time.sleep(1)
+    return {"executions": len(file.read_text().splitlines()), "run": name}
+
+
+def _leave_mark(name: str) -> Path:
+    if Path(name).name != name:
+        raise ValueError(f"name={name!r} is not a plain file name.")
+    file = Path(os.environ["TEMPORARY_FOLDER"]) / name
+    descriptor = os.open(file, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o660)
+    try:
+        os.write(descriptor, f"{time.time()}\n".encode())
+    finally:
+        os.close(descriptor)
+    return file
