@@ -7,57 +7,17 @@ server accepted, the algorithm leaves a mark each time it is executed, and a wat
 import threading
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 import pytest
 
 from ci.cluster import Cluster
-from ci.images import Image
 from tests import figures
+from tests.cluster.observed import Observed, observed
 from tests.cluster.troupe import Troupe
 from tests.stage.detour import detour
-from tests.stage.federation import Researcher
 from tests.stage.kube import Kubectl
-from tests.stage.node import LAUNCHER, Node
-from tests.stage.recorder import Exchange, Recorder
-from tests.stage.server import Server
-from tests.stage.task import Task
+from tests.stage.recorder import Exchange
 from tests.stage.valve import Valve
-from tests.stage.waiting import wait_until
-from tests.stage.watching import Witness
-
-
-@dataclass
-class Scene:
-    """A node behind a recorder, with a witness."""
-
-    node: Node
-    researcher: Researcher
-    recorder: Recorder
-    witness: Witness
-    image: str
-
-    def judge(self, tasks: list[Task]) -> None:
-        """Every run was executed once, by one pod of one Job, and the server took one result for it."""
-        for task in tasks:
-            task.wait(180)
-        # What arrives late would be the second: wait until nothing is left to do.
-        wait_until(lambda: not self.node.jobs(), 60, lambda: f"Jobs left: {self.node.jobs()}")
-        for task in tasks:
-            run = task.run()
-            assert run["status"] == "completed", run["log"]
-            assert task.result() == {"executions": 1, "run": "mark"}
-            assert [each.body["status"] for each in self.recorder.deliveries(run["id"])] == ["completed"]
-            assert len(self.witness.of_run(run["id"], "Job")) == 1
-            assert len(self.witness.of_run(run["id"], "Pod")) == 1
-        assert self.marks() == len(tasks)
-
-    def marks(self) -> int:
-        """Count the marks that all executions of `tick` left on the node's task volume."""
-        code = (
-            "import pathlib; print(sum(len(f.read_text().split()) for f in pathlib.Path('/tasks/jobs').glob('*/mark')))"
-        )
-        return int(self.node.kubectl("exec", LAUNCHER, "--", "python", "-c", code, namespace=self.node.namespace))
 
 
 @pytest.fixture
@@ -68,31 +28,27 @@ def valve(cluster: Cluster, kubectl: Kubectl) -> Iterator[Valve]:
 
 
 @pytest.fixture
-def scene(
-    troupe: Troupe, cluster: Cluster, kubectl: Kubectl, server: Server, images: dict[str, Image]
-) -> Iterator[Scene]:
-    with Recorder(cluster.host_address, f"{server.url}:{server.port}") as recorder:
-        node = troupe.node(troupe.collaboration(), port=recorder.port)
-        with Witness(kubectl.kubeconfig, node.namespace) as witness:
-            yield Scene(node, node.collaboration.researcher(), recorder, witness, images["behave"].ref)
+def scene(troupe: Troupe, cluster: Cluster, behave: str) -> Iterator[Observed]:
+    with observed(troupe, cluster.host_address, behave) as scene:
+        yield scene
 
 
 @pytest.mark.contract("§6 a run is executed once")
-def test_killed_while_three_runs_are_active_each_is_executed_and_delivered_once(scene: Scene) -> None:
+def test_killed_while_three_runs_are_active_each_is_executed_and_delivered_once(scene: Observed) -> None:
     scene.node.start()
-    tasks = [scene.researcher.send(scene.image, "tick", "mark", 15) for _ in range(3)]
+    tasks = [scene.send(mark, 15) for mark in ("one", "two", "three")]
     for task in tasks:
         task.wait(60, until=lambda each: each.statuses() == ["active"])
     how = scene.node.kill_launcher()
     figures.note("figures", f"launcher killed while three runs were active, by {how}")
-    scene.judge(tasks)
+    scene.judge(*tasks)
 
 
 @pytest.mark.contract("§6 a finished algorithm's result is delivered after a restart")
 @pytest.mark.contract("§18 5 nothing is lost when the delivery fails")
-def test_killed_while_a_run_ends_its_result_is_delivered_once(scene: Scene) -> None:
+def test_killed_while_a_run_ends_its_result_is_delivered_once(scene: Observed) -> None:
     scene.node.start()
-    task = scene.researcher.send(scene.image, "tick", "mark", 2)
+    task = scene.send("mark", 2)
     run = task.run()["id"]
     # The server is "down" for the delivery, and the launcher is killed before it can try again.
     knocked = threading.Event()
@@ -107,13 +63,13 @@ def test_killed_while_a_run_ends_its_result_is_delivered_once(scene: Scene) -> N
     assert knocked.wait(60), "the launcher never tried to deliver"
     scene.node.kill_launcher()
     scene.recorder.intercept = None
-    scene.judge([task])
+    scene.judge(task)
 
 
 @pytest.mark.contract("§6 a finished algorithm's result is delivered after a restart")
-def test_killed_after_the_server_took_a_result_but_before_it_said_so_nothing_is_done_again(scene: Scene) -> None:
+def test_killed_after_the_server_took_a_result_but_before_it_said_so_nothing_is_done_again(scene: Observed) -> None:
     scene.node.start()
-    task = scene.researcher.send(scene.image, "tick", "mark", 2)
+    task = scene.send("mark", 2)
     run = task.run()["id"]
     taken = threading.Event()
 
@@ -127,12 +83,12 @@ def test_killed_after_the_server_took_a_result_but_before_it_said_so_nothing_is_
     assert taken.wait(60), "the launcher never delivered"
     scene.node.kill_launcher()
     scene.recorder.withhold = None
-    scene.judge([task])
+    scene.judge(task)
 
 
 @pytest.mark.contract("§6 a run is executed once")
 def test_killed_between_the_creation_of_a_job_and_the_first_word_of_it_the_run_is_executed_once(
-    scene: Scene, valve: Valve, cluster: Cluster, kubectl: Kubectl
+    scene: Observed, valve: Valve, cluster: Cluster, kubectl: Kubectl
 ) -> None:
     """The launcher's connections to the API server go through a valve, which is held before the task is sent.
 
@@ -144,7 +100,7 @@ def test_killed_between_the_creation_of_a_job_and_the_first_word_of_it_the_run_i
     # A run to begin with leaves the launcher with an open connection: a new one could not even shake hands.
     assert scene.researcher.send(scene.image, "sleep", 0).wait().result() == 0
     valve.hold()
-    task = scene.researcher.send(scene.image, "tick", "mark", 1)
+    task = scene.send("mark", 1)
     run = task.run()["id"]
     scene.witness.wait_for("Job", run)
     heard = [event for event in scene.node.launcher_events() if event.get("run") == run and event["event"] == "started"]
@@ -152,4 +108,4 @@ def test_killed_between_the_creation_of_a_job_and_the_first_word_of_it_the_run_i
     assert valve.connections and not heard, "it was to be killed before it heard of the Job"
     time.sleep(1)  # the old process is gone before its connections speak again
     valve.release()
-    scene.judge([task])
+    scene.judge(task)

@@ -123,21 +123,3 @@ def test_a_node_is_offline_when_it_stops_and_runs_what_was_sent_meanwhile_when_i
     node.scale_launcher(1)
     wait_until(lambda: researcher.node_status(node.account) == "online", 60, lambda: "the node is still offline")
     assert task.wait().result() == {"executions": 1, "run": "late"}
-
-
-def test_a_node_that_is_uninstalled_is_offline_and_leaves_nothing(troupe: Troupe, kubectl: Kubectl) -> None:
-    node = troupe.node(troupe.collaboration()).start()
-    node.uninstall()
-    node.wait_offline(60)
-    kinds = "all,networkpolicy,role,rolebinding,serviceaccount,configmap,secret,pvc"
-    wait_until(
-        lambda: not _ours(kubectl.get(kinds, namespace=node.namespace)),
-        60,
-        lambda: f"left: {_ours(kubectl.get(kinds, namespace=node.namespace))}",
-    )
-
-
-def _ours(objects: list[dict[str, dict[str, str]]]) -> list[str]:
-    """All but what Kubernetes puts into every namespace."""
-    standard = {"default", "kube-root-ca.crt"}
-    return [each["metadata"]["name"] for each in objects if each["metadata"]["name"] not in standard]
