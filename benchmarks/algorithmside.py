@@ -14,6 +14,8 @@ from typing import Any
 import aiohttp
 
 from benchmarks.serverside import API_PATH, Caller
+from launcher.translation import FromBase64, ToBase64
+from proxy.blobs import translated
 from tests.stage import StageError
 from tests.stage.federation import Collaboration, Federation
 from tests.stage.proxy_process import ProxyProcess, proxy_process
@@ -72,6 +74,14 @@ class Algorithm:
                 raise StageError(f"GET {base}{path} was answered {answer.status}.")
             return size
 
+    async def download(self, base: str, blob: str) -> int:
+        """Read a blob; returns how many bytes it has. Directly, it comes in base64, which is undone here."""
+        plain = translated if base == self._server.api else as_it_is
+        async with self._http.get(f"{base}/blobstream/{blob}", headers=self._headers) as answer:
+            if answer.status != 200:
+                raise StageError(f"Blob {blob} was answered {answer.status} by {base}.")
+            return sum([len(piece) async for piece in plain(answer.content.iter_any(), FromBase64())])
+
     async def create(self, base: str, content: bytes = b"{}") -> int:
         """Create a subtask with such an input, in the blob store where there is one; returns its number."""
         text = await self.upload(base, len(content)) if self._blobs else base64.b64encode(content).decode()
@@ -84,13 +94,16 @@ class Algorithm:
         return int((await self._post(f"{base}/task", json.dumps(task).encode(), "application/json"))["id"])
 
     async def upload(self, base: str, size: int) -> str:
-        """Put so many bytes into the blob store as a stream; returns the blob's name."""
+        """Put so many bytes into the blob store as a stream; returns the blob's name. Directly, they go as base64."""
+        sent = translated if base == self._server.api else as_it_is
 
         async def pieces() -> AsyncIterator[bytes]:
             for start in range(0, size, _PIECE):
                 yield bytes(min(_PIECE, size - start))
 
-        return str((await self._post(f"{base}/blobstream", pieces(), "application/octet-stream"))["uuid"])
+        return str(
+            (await self._post(f"{base}/blobstream", sent(pieces(), ToBase64()), "application/octet-stream"))["uuid"]
+        )
 
     async def _post(self, url: str, data: Any, kind: str) -> dict[str, Any]:
         async with self._http.post(url, data=data, headers={**self._headers, "Content-Type": kind}) as answer:
@@ -108,6 +121,12 @@ class Algorithm:
         await self._node.call("PATCH", path, {"started_at": now})
         await self._node.call("PATCH", path, ended)
         return child
+
+
+async def as_it_is(pieces: AsyncIterator[bytes], _: object) -> AsyncIterator[bytes]:
+    """What comes through the proxy: nothing is left to translate."""
+    async for piece in pieces:
+        yield piece
 
 
 @contextlib.asynccontextmanager

@@ -42,7 +42,7 @@ async def measure(effort: Effort) -> Found:
             blob = await algorithm.upload(proxy.url, CONTENT)
             await algorithm.child_with_result(direct, blob)
             bodies = {
-                "a blob, down": lambda base: algorithm.get(base, f"/blobstream/{blob}"),
+                "a blob, down": lambda base: algorithm.download(base, blob),
                 "a blob, up": lambda base: algorithm.upload(base, CONTENT),
             }
             await throughput(found, effort, "proxy, blobs", bodies, (direct, proxy.url))
@@ -79,7 +79,7 @@ async def memory(found: Found, algorithm: Algorithm, proxy: ProxyProcess, direct
     up = proxy.peak() - before
     await algorithm.child_with_result(direct, blob)
     proxy.forget_peak()
-    await algorithm.get(proxy.url, f"/blobstream/{blob}")
+    await algorithm.download(proxy.url, blob)
     down = proxy.peak() - before
     found.samples["a stream of 1 GiB, the proxy's memory before, growth up and down, MiB"] = [
         each / MIB for each in (before, up, down)

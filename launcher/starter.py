@@ -137,8 +137,10 @@ class Starter:
         try:
             approved = await self._approval.of(run)
             entry.policy = approved.rule
-            token = await self._session.algorithm_token(run)
-            manifest = await self._launch.manifest(run, approved)
+            # While the server makes the token, the manifest is made.
+            token, manifest = await asyncio.gather(
+                self._session.algorithm_token(run), self._launch.manifest(run, approved)
+            )
             further = self._launch.further_files(run, content)
             await asyncio.to_thread(self._files.prepare, run, content, token, further)
             entry.progress.reached(Stage.WRITTEN)

@@ -8,21 +8,22 @@ proxy encrypts and decrypts, and to an algorithm it looks the same.
 import asyncio
 import contextlib
 import io
-import json
 import logging
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
 
+import orjson
 from aiohttp import hdrs, web
 
 from launcher.encryption import Encrypted, Plain
 from proxy import metrics
 from proxy.bearer import Container, container_of
 from proxy.blobs import translated
+from proxy.body import Body, body_of, in_chunks, limited
 from proxy.encrypting import Encrypting
-from proxy.forward import BINARY, JSON, Body, Forwarder, body_of, limited
+from proxy.forward import BINARY, JSON, Forwarder
 from proxy.kinship import Kinship
 from proxy.narrowing import Request, check_new_task, narrowed, task_of
 from proxy.refusal import Refusal
@@ -170,9 +171,9 @@ async def create_task(request: web.Request, asked: Request) -> web.StreamRespons
         task = await _task_in(request)
         check_new_task(task, request[CONTAINER])
         await proxy.encrypting.seal_inputs(request, task["organizations"])
-        body = json.dumps(task).encode()
+        body = orjson.dumps(task)
         del task
-        return await proxy.forwarder.forward(request, asked.query, Body(body, len(body)))
+        return await proxy.forwarder.forward(request, asked.query, Body(in_chunks(body), len(body)))
 
 
 async def _task_in(request: web.Request) -> dict[str, Any]:
@@ -184,8 +185,8 @@ async def _task_in(request: web.Request) -> dict[str, Any]:
     except TimeoutError:
         raise Refusal(408, f"The new task did not arrive within {READ_SECONDS:.0f} seconds; send it again.") from None
     try:
-        task = json.loads(raw.getvalue())
-    except (ValueError, RecursionError):
+        task = orjson.loads(raw.getbuffer())
+    except ValueError:
         task = None
     if not isinstance(task, dict):
         raise Refusal(400, "The body of a new task is not JSON; send a JSON object.")
@@ -197,7 +198,7 @@ async def upload(request: web.Request, asked: Request) -> web.StreamResponse:
     proxy = request.app[PROXY]
     translation = proxy.encrypting.uploading(request.headers.get("X-Public-Key"))
     body = body_of(request)
-    if body is not None and not isinstance(body.data, bytes):
+    if body is not None:
         length = None if body.length is None else translation.length(body.length)
         body = Body(translated(body.data, translation), length)
     return await proxy.forwarder.forward(request, asked.query, body)

@@ -5,7 +5,6 @@ import binascii
 import json
 import logging
 from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Self
 
@@ -17,16 +16,15 @@ from launcher.config.kubernetes import ServerAccess
 from launcher.serverconnection import http_session
 from launcher.translation import Translation, Undecryptable
 from proxy.blobs import translated
-from proxy.metrics import RECEIVED, SENT, SERVER_ERRORS
+from proxy.body import CHUNK_BYTES, Body
+from proxy.metrics import SENT, SERVER_ERRORS
 from proxy.refusal import Refusal
 
 log = logging.getLogger(__name__)
 
 DIRECTLY = ServerAccess()
-MAX_BODY_BYTES = 2**30
 IDLE_SECONDS = 10.0  # of a connection to the server; aiohttp looks as often, so it may become twice as many
 MAX_HEADER_BYTES = 2**16  # the server repeats a list's query for each link of its pages, and a query may be 8 KiB
-CHUNK_BYTES = 2**18
 HELD_BYTES = 2**20  # of a translated answer: until then a fault in it is an answer of its own
 MAX_ASKED_BYTES = 2**26
 _ASKED_AT_ONCE = 4  # such answers are held in memory
@@ -36,51 +34,6 @@ _PASSED_ON = (hdrs.AUTHORIZATION, hdrs.CONTENT_TYPE, hdrs.ACCEPT)
 _PASSED_BACK = (hdrs.CONTENT_TYPE, hdrs.CONTENT_ENCODING)
 _SERVER_AWAY = frozenset({502, 503, 504})  # said by a gateway in front of the server
 _TIMEOUT = aiohttp.ClientTimeout(total=None, sock_connect=10, sock_read=300)  # seconds; a big result may take any time
-
-
-@dataclass(frozen=True, slots=True)
-class Body:
-    """What is sent to the server, and its length in bytes where it is known beforehand."""
-
-    data: bytes | AsyncIterator[bytes]
-    length: int | None
-
-
-def body_of(request: web.Request) -> Body | None:
-    """The body of an algorithm's request as a stream that ends at the limit; None if there is none.
-
-    Raises:
-        Refusal: 413, the announced length is over the limit. The stream raises as `limited`.
-    """
-    if not request.can_read_body:
-        return None
-    if (request.content_length or 0) > MAX_BODY_BYTES:
-        raise _too_long(MAX_BODY_BYTES)
-    return Body(limited(request, MAX_BODY_BYTES), request.content_length)
-
-
-async def limited(request: web.Request, limit: int) -> AsyncIterator[bytes]:
-    """The pieces of a request's body.
-
-    Raises:
-        Refusal: 413 for more than `limit` bytes, 400 if it ends before its end.
-    """
-    total = 0
-    try:
-        async for chunk in request.content.iter_chunked(CHUNK_BYTES):
-            total += len(chunk)
-            RECEIVED.inc(len(chunk))
-            if total > limit:
-                raise _too_long(limit)
-            yield chunk
-    except (ConnectionError, web.RequestPayloadError):
-        raise Refusal(400, "The request's body broke off; send the whole of it.") from None
-
-
-def _too_long(limit: int) -> Refusal:
-    return Refusal(
-        413, f"The request's body is longer than {limit // 2**20} MiB, which is what this node lets through."
-    )
 
 
 class Forwarder:

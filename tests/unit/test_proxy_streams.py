@@ -15,7 +15,7 @@ from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer, unused_port
 
 import proxy.app
-import proxy.forward
+import proxy.body
 from launcher.logs import JsonLines
 from proxy.app import status_application
 from tests.stage.proxy_process import CONFIGURATION, start_proxy
@@ -74,7 +74,7 @@ async def test_an_answer_s_first_bytes_arrive_before_its_last_are_sent(client: A
 async def test_a_body_over_the_limit_is_refused(
     client: Any, server: Server, monkeypatch: pytest.MonkeyPatch, announced: bool
 ) -> None:
-    monkeypatch.setattr(proxy.forward, "MAX_BODY_BYTES", 2**20)
+    monkeypatch.setattr(proxy.body, "MAX_BODY_BYTES", 2**20)
 
     async def chunks() -> AsyncIterator[bytes]:
         for _ in range(3):
@@ -87,7 +87,7 @@ async def test_a_body_over_the_limit_is_refused(
 
 
 async def test_a_body_just_below_the_limit_passes(client: Any, server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(proxy.forward, "MAX_BODY_BYTES", 2**20)
+    monkeypatch.setattr(proxy.body, "MAX_BODY_BYTES", 2**20)
     body = os.urandom(2**20)
     assert (await client.post("/blobstream", data=body)).status == 200
     assert base64.b64decode(server.seen[0][3]) == body

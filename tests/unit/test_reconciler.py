@@ -382,9 +382,9 @@ async def test_a_run_waits_when_doubts_come_up_while_it_is_prepared(tmp_path, mo
     world = World(tmp_path, [RUN])
     prepare = FakeLaunch.manifest
 
-    async def doubtful(self, run):
+    async def doubtful(self, *args):
         world.may_start = False
-        return await prepare(self, run)
+        return await prepare(self, *args)
 
     monkeypatch.setattr(FakeLaunch, "manifest", doubtful)
     start(world)
