@@ -53,22 +53,19 @@ def main(
     publish: Annotated[bool, typer.Option(help="Write table and pictures into docs/ too.")] = False,
     results: Annotated[Path | None, typer.Option(help="Folder for the results; default: in the cache.")] = None,
     again: Annotated[
-        Path | None, typer.Option("--from", help="Show these results, a JSON file; measure nothing.")
+        Path | None,
+        typer.Option("--from", help="Begin with these results, a JSON file; without a NAME, nothing is measured."),
     ] = None,
 ) -> None:
     """Measure what docs/benchmarks.md describes, and print the table; everything that was measured is kept."""
     if unknown := sorted(set(names or ()) - set(NAMES)):
         console.print(f"There is no benchmark {', '.join(unknown)}; choose among {', '.join(NAMES)}.")
         raise typer.Exit(2)
-    if again is not None:
-        if not again.is_file():
-            console.print(f"There is no file {again}; name one that an earlier run wrote.")
-            raise typer.Exit(2)
-        record, folder = Record.read(again), again.parent
-    else:
-        folder = results or cache_folder() / "benchmarks" / datetime.now().strftime("%Y-%m-%d-%H%M%S")
-        folder.mkdir(parents=True, exist_ok=True)
-        record = Record.begin(folder / "results.json", quick=quick)
+    if again is not None and not again.is_file():
+        console.print(f"There is no file {again}; name one that an earlier run wrote.")
+        raise typer.Exit(2)
+    record, folder = begun(again, results, quick)
+    if names or again is None:
         try:
             asyncio.run(measure(record, names or NAMES, QUICK if quick else FULL))
         except asyncio.CancelledError:
@@ -82,6 +79,15 @@ def main(
     console.print(f"Kept in {folder}: results.json, {', '.join(file.name for file in files)}.", soft_wrap=True)
     if any("error" in entry for entry in record.told["benchmarks"].values()):
         sys.exit(1)
+
+
+def begun(again: Path | None, results: Path | None, quick: bool) -> tuple[Record, Path]:
+    """The record to add to, and its folder."""
+    if again is not None:
+        return Record.read(again), again.parent
+    folder = results or cache_folder() / "benchmarks" / datetime.now().strftime("%Y-%m-%d-%H%M%S")
+    folder.mkdir(parents=True, exist_ok=True)
+    return Record.begin(folder / "results.json", quick=quick), folder
 
 
 async def measure(record: Record, names: list[str], effort: Effort) -> None:

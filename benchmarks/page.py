@@ -2,6 +2,7 @@
 
 import shutil
 from pathlib import Path
+from typing import Any
 
 from benchmarks.goals import markdown, rows
 from benchmarks.pictures import curves, goals_picture, waterfall
@@ -46,19 +47,23 @@ def table(record: Record) -> str:
 def circumstances(record: Record) -> str:
     """Of what machine, versions and load the figures are, in a few sentences."""
     told = record.told
-    machine, product = told["machine"], told["product"]
-    loads = [entry["load_average"]["before"][0] for entry in told["benchmarks"].values()]
+    machine, entries = told["machine"], told["benchmarks"].values()
+    loads = [entry["load_average"]["before"][0] for entry in entries]
     model = machine["model"] or "of a model not said"
     sentences = [
         f"Measured {told['at'][:10]} on {machine['processors']} processors ({model}), "
         f"{machine['memory_gib']:.0f} GiB, kernel {machine['kernel']}; load average before each benchmark "
         f"{min(loads, default=0):.1f} to {max(loads, default=0):.1f}.",
-        f"v6-node {product['v6-node']} at commit {product['commit']}{', changed' if product['changed'] else ''}.",
+        f"{' and '.join(sorted({_product(entry['product']) for entry in entries}))}.",
         *(f"{line}." for line in told["versions"]),
     ]
     if told["quick"]:
         sentences.append("**Few rounds only (`--quick`): figures to see that it works, not to quote.**")
     return "\n".join(sentences)
+
+
+def _product(product: dict[str, Any]) -> str:
+    return f"v6-node {product['v6-node']} at commit {product['commit']}{', changed' if product['changed'] else ''}"
 
 
 def publish(record: Record, folder: Path) -> None:

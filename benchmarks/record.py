@@ -59,7 +59,7 @@ class Record:
     def begin(cls, file: Path, *, quick: bool) -> "Record":
         """A new one."""
         now = datetime.now(UTC).isoformat(timespec="seconds")
-        facts = {"machine": machine(), "product": product(), "versions": []}
+        facts = {"machine": machine(), "versions": []}
         return cls(file, {"format": FORMAT, "at": now, "quick": quick, **facts, "benchmarks": {}})
 
     @classmethod
@@ -79,6 +79,7 @@ class Record:
         entry: dict[str, Any] = {
             "seconds": round(time.time() - began, 1),
             "load_average": {"before": load, "after": os.getloadavg()},
+            "product": product(),
         }
         if isinstance(found, str):
             entry["error"] = found

@@ -132,7 +132,16 @@ def test_what_was_kept_gives_the_same_table_again(record: Record, tmp_path: Path
     assert again.told["benchmarks"]["all"]["samples"] == {"x, s": [1.0, 2.0]}
     assert "`other` broke: StageError: it did not start" in page.table(again)
     assert "not to quote" in page.circumstances(again)
-    assert {"commit", "changed", "v6-node"} == set(again.told["product"])
+    commits = {entry["product"]["commit"] for entry in again.told["benchmarks"].values()}
+    assert all(commit in page.circumstances(again) for commit in commits)
+
+
+def test_one_that_is_measured_anew_replaces_itself_and_keeps_the_others(record: Record, tmp_path: Path) -> None:
+    again = Record.read(tmp_path / "results.json")
+    again.add("other", Found([], {"y, s": [3.0]}), time.time(), (0.1, 0.2, 0.3))
+    told = Record.read(tmp_path / "results.json").told["benchmarks"]
+    assert set(told) == {"all", "other"} and told["other"]["samples"] == {"y, s": [3.0]}
+    assert "broke" not in page.table(again)
 
 
 def test_pictures_are_drawn(record: Record, tmp_path: Path) -> None:
