@@ -23,6 +23,8 @@ from launcher.metrics import CHECK_SECONDS, CHECKED, CHECKS, GATE_OPEN, PASSED
 log = logging.getLogger(__name__)
 
 _FIRST_RETRY, _LONGEST_RETRY = 5.0, 60.0
+_TRUSTED_TIMES = 2  # the time between checks: for so long a pass counts where the next check can't be carried out
+_NEVER_PASSED = ("", 0.0)
 _SETTLE = 1.0  # seconds in which further changes of policies join the check of the first
 
 NEVER = Verdict(False, "The isolation was not checked yet.")
@@ -57,6 +59,7 @@ class Gate:
         self._wake = asyncio.Event()
         self._checking = asyncio.Lock()
         self._checked_state = ""
+        self._passed = _NEVER_PASSED
         self._told: tuple[bool, str] | None = None
         self._in_doubt = False
         self.verdict = NEVER
@@ -118,6 +121,7 @@ class Gate:
         async with self._checking:
             start = time.monotonic()
             log.info("checking the isolation")
+            self._checked_state = ""
             try:
                 self._checked_state = await self._fingerprint()
                 self.verdict = await self._check()
@@ -125,6 +129,7 @@ class Gate:
                 self.verdict = Verdict(False, str(error), unknown=True)
             except Exception as error:  # whatever it is: what is not known to be isolated is not
                 log.exception("the check of the isolation failed")
+                self._checked_state = ""
                 self.verdict = Verdict(False, f"The isolation can't be checked: {error!r}", unknown=True)
             self.checked_at = time.time()
             PASSED.set(self.verdict.passed)
@@ -144,20 +149,32 @@ class Gate:
         }
         if verdict.passed:
             log.info("the isolation holds", extra={"fields": fields})
+            self._passed = (self._checked_state, time.time())
             self._open()
             self._look_taken()
             await self._remember()
         else:
-            if self._settings.required:
-                self._shut()
-                if verdict.breached:
-                    self.on_breach()
             found = "the isolation can't be checked" if verdict.unknown else "the isolation does not hold"
             log.error(found, extra={"fields": {**fields, "reason": verdict.reason}})
-            await self._forget()
+            if not (verdict.unknown and self._is_as_it_passed()):
+                await self._fail(verdict)
         if self._told != (told := (verdict.passed, verdict.reason)):
             self._told = told
             await self._announce(*told)
+
+    def _is_as_it_passed(self) -> bool:
+        """Whether all is as it was when a check passed not long ago: a cluster too full for the next is no breach."""
+        state, at = self._passed
+        recent = time.time() - at < _TRUSTED_TIMES * self._settings.recheckEvery
+        return recent and not self._in_doubt and state == self._checked_state != ""
+
+    async def _fail(self, verdict: Verdict) -> None:
+        self._passed = _NEVER_PASSED
+        if self._settings.required:
+            self._shut()
+            if verdict.breached:
+                self.on_breach()
+        await self._forget()
 
     def _open(self) -> None:
         self._closed.clear()
@@ -207,6 +224,7 @@ class Gate:
         self._checked_state = state
         if 0 <= time.time() - at < self._settings.recheckEvery and not await self._differs():
             self.checked_at = at
+            self._passed = (state, at)
             accepted, untried = (list(memory.get(key) or ()) for key in ("accepted", "untried"))
             self.verdict = Verdict(True, "", rows, accepted, untried)
             PASSED.set(1)

@@ -94,6 +94,41 @@ async def test_a_check_that_cannot_be_carried_out_is_none_that_passed(memory: Pa
     assert not scene.gate.is_open
 
 
+async def test_a_check_that_finds_no_place_takes_nothing_back_while_all_is_as_it_was(
+    memory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scene = Scene(memory, recheckEvery=100)
+    await scene.gate.check_now()
+    scene.outcome = NotRunnable("exceeded quota: full")
+    assert not (await scene.gate.check_now()).passed
+    assert scene.gate.is_open and scene.gate.may_start
+    assert scene.said == [(True, ""), (False, "exceeded quota: full")]
+    passed = time.time()
+    monkeypatch.setattr(module.time, "time", lambda: passed + 201)
+    await scene.gate.check_now()
+    assert not scene.gate.is_open, "not for ever"
+
+
+@pytest.mark.parametrize("what", ["another policy", "a policy that is changing", "no answer", "a breach before"])
+async def test_one_that_finds_no_place_shuts_it_where_something_changed(memory: Path, what: str) -> None:
+    scene = Scene(memory, recheckEvery=100)
+    await scene.gate.check_now()
+    scene.outcome = NotRunnable("exceeded quota: full")
+    match what:
+        case "another policy":
+            scene.state = {"policies": 2}
+        case "a policy that is changing":
+            scene.gate.policies_changed()
+        case "no answer":
+            scene.state = NotRunnable("the API server does not answer")
+        case "a breach before":
+            scene.outcome = BROKEN
+            await scene.gate.check_now()
+            scene.outcome = NotRunnable("exceeded quota: full")
+    await scene.gate.check_now()
+    assert not scene.gate.is_open
+
+
 async def test_it_tries_again_until_it_passes(memory: Path) -> None:
     scene = Scene(memory)
     scene.outcome = BROKEN
