@@ -30,9 +30,10 @@ test: check ## Check, then everything that needs a real server and a real cluste
 	$(PYTEST) -n 3 tests/server -m "not slow"
 	$(PYTEST) -n 4 --dist loadfile tests/cluster -m "not slow"
 
-test-all: check ## Everything there is
+test-all: check ## Everything there is, and a thousand runs of `make soak` (hours)
 	$(PYTEST) -n 3 tests/server
 	$(PYTEST) -n 4 --dist loadfile tests/cluster
+	$(MAKE) soak
 
 explore: $(VENV)/ready ## Look for what breaks the reconciler and no test knows yet (EXAMPLES=3000, 3 minutes)
 	V6_NODE_EXPLORE=$(EXAMPLES) $(PYTEST) tests/unit/test_reconciler_model.py

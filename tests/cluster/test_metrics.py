@@ -18,8 +18,6 @@ from tests.stage.node import LAUNCHER, Node
 from tests.stage.stagehand import Stagehand
 from tests.stage.waiting import wait_until
 
-pytestmark = pytest.mark.slow  # two installations, a restart
-
 METRICS, STATUS, ALGORITHMS = 8082, 8081, 8080
 AGES = [34.5, 61.0, 78.25, 50.0]
 _GET = """

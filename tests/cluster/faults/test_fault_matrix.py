@@ -15,8 +15,6 @@ from tests.faults.play import Verdicts, play
 from tests.faults.site import FaultySite, Wanted
 from tests.stage.waiting import wait_until
 
-pytestmark = pytest.mark.slow  # a fault at a time
-
 Played = Callable[[str, list[Case]], Verdicts]
 
 

@@ -12,8 +12,6 @@ from tests.faults.play import kill_those_that_run, wait_for_the_end
 from tests.faults.site import FaultySite, Wanted
 from tests.stage.waiting import wait_until
 
-pytestmark = pytest.mark.slow
-
 
 @pytest.mark.contract("§6 a run is executed once")
 def test_what_is_told_twice_late_and_in_another_order_happens_once(site: FaultySite) -> None:
