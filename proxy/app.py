@@ -171,7 +171,7 @@ async def create_task(request: web.Request, asked: Request) -> web.StreamRespons
         task = await _task_in(request)
         check_new_task(task, request[CONTAINER])
         await proxy.encrypting.seal_inputs(request, task["organizations"])
-        body = orjson.dumps(task)
+        body = _written(task)
         del task
         return await proxy.forwarder.forward(request, asked.query, Body(in_chunks(body), len(body)))
 
@@ -191,6 +191,13 @@ async def _task_in(request: web.Request) -> dict[str, Any]:
     if not isinstance(task, dict):
         raise Refusal(400, "The body of a new task is not JSON; send a JSON object.")
     return task
+
+
+def _written(task: dict[str, Any]) -> bytes:
+    try:
+        return orjson.dumps(task)
+    except orjson.JSONEncodeError:  # it writes less deep a nesting than it reads
+        raise Refusal(400, "The new task is nested too deeply; send it flatter.") from None
 
 
 async def upload(request: web.Request, asked: Request) -> web.StreamResponse:

@@ -114,6 +114,14 @@ async def test_only_container_tokens_are_let_in(client: Any, server: Server, hea
     assert server.seen == []
 
 
+def nested(times: int) -> list[Any]:
+    """A list in a list in a list …"""
+    lists: list[Any] = []
+    for _ in range(times):
+        lists = [lists]
+    return lists
+
+
 @pytest.mark.parametrize(
     ("method", "path", "body", "says"),
     [
@@ -122,6 +130,7 @@ async def test_only_container_tokens_are_let_in(client: Any, server: Server, hea
         ("POST", "/task", b"[]", "not JSON"),
         ("POST", "/task", b"organizations=1", "not JSON"),
         ("POST", "/task", b"[" * 100_000, "not JSON"),
+        ("POST", "/task", json.dumps({**TASK, "description": nested(500)}).encode(), "nested too deeply"),
         ("GET", "/result", None, "No task id"),
         ("GET", "/result?task_id=", None, "No task id"),
         ("GET", "/result?task_id=7&task_id=8", None, "No task id"),
