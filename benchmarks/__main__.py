@@ -82,12 +82,15 @@ def main(
 
 
 def begun(again: Path | None, results: Path | None, quick: bool) -> tuple[Record, Path]:
-    """The record to add to, and its folder."""
-    if again is not None:
-        return Record.read(again), again.parent
+    """The record to add to, with what an earlier one has, and its folder."""
     folder = results or cache_folder() / "benchmarks" / datetime.now().strftime("%Y-%m-%d-%H%M%S")
     folder.mkdir(parents=True, exist_ok=True)
-    return Record.begin(folder / "results.json", quick=quick), folder
+    record = Record.begin(folder / "results.json", quick=quick)
+    if again is not None:
+        record.told |= Record.read(again).told
+        record.told["quick"] |= quick
+        record.write()
+    return record, folder
 
 
 async def measure(record: Record, names: list[str], effort: Effort) -> None:

@@ -20,7 +20,7 @@ from tests.stage import StageError
 # That all find room on a small machine at once: they sleep.
 VALUES = {"jobs": {"resources": {"requests": {"cpu": "1m", "memory": "16Mi"}, "limits": {"memory": "512Mi"}}}}
 _START_SECONDS = 30
-_FOR_EACH = 3.0
+_FOR_EACH = 1.5
 
 
 async def measure(scene: Scene, effort: Effort) -> Found:

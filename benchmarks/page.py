@@ -10,6 +10,7 @@ from benchmarks.record import ROOT, Record
 from benchmarks.stages import medians
 
 PAGE = ROOT / "docs" / "benchmarks.md"
+SAMPLES = ROOT / "docs" / "benchmarks.json"
 IMAGES = ROOT / "docs" / "images"
 BEGIN, END = "<!-- figures: made by `python -m benchmarks --publish` -->", "<!-- end of figures -->"
 GOALS_PICTURE, WATERFALL, CURVES = "benchmarks-goals.png", "benchmarks-waterfall.png", "benchmarks-open-runs.png"
@@ -67,13 +68,15 @@ def _product(product: dict[str, Any]) -> str:
 
 
 def publish(record: Record, folder: Path) -> None:
-    """Put table and pictures into the documentation."""
+    """Put table, pictures and samples into the documentation."""
     IMAGES.mkdir(exist_ok=True)
+    record.write_to(SAMPLES)
     pictures = []
     for name, what in PICTURES.items():
         if (folder / name).exists():
             shutil.copy(folder / name, IMAGES / name)
             pictures.append(f"![{what}](images/{name})")
     before, _, rest = PAGE.read_text().partition(BEGIN)
-    text = "\n\n".join([table(record), circumstances(record), *pictures])
+    samples = f"All samples: [{SAMPLES.name}]({SAMPLES.name})."
+    text = "\n\n".join([table(record), circumstances(record), samples, *pictures])
     PAGE.write_text(f"{before}{BEGIN}\n\n{text}\n\n{END}{rest.partition(END)[2]}")

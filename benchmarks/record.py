@@ -95,7 +95,11 @@ class Record:
 
     def write(self) -> None:
         """Write it."""
-        self._file.write_text(json.dumps(self.told, indent=1))
+        self.write_to(self._file)
+
+    def write_to(self, file: Path) -> None:
+        """Write it into another file."""
+        file.write_text(json.dumps(self.told, indent=1) + "\n")
 
     @property
     def measurements(self) -> list[Measurement]:

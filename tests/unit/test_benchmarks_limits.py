@@ -162,6 +162,7 @@ def test_publishing_replaces_what_was_published_before(
     shown.write_text(f"Before.\n{page.BEGIN}\nfrom last year\n{page.END}\nAfter.\n")
     monkeypatch.setattr(page, "PAGE", shown)
     monkeypatch.setattr(page, "IMAGES", tmp_path / "images")
+    monkeypatch.setattr(page, "SAMPLES", tmp_path / "benchmarks.json")
     folder = tmp_path / "results"
     folder.mkdir()
     page.write(record, folder)
@@ -173,6 +174,7 @@ def test_publishing_replaces_what_was_published_before(
     assert text.count(page.BEGIN) == 1
     assert f"images/{page.WATERFALL}" in text
     assert (tmp_path / "images" / page.GOALS_PICTURE).exists()
+    assert page.table(Record.read(tmp_path / "benchmarks.json")) == page.table(record)
 
 
 def test_the_page_has_a_place_for_the_figures() -> None:
