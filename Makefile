@@ -26,13 +26,13 @@ check: $(VENV)/ready ## Lint, types, unit, property and chart tests (2 minutes)
 	$(VENV)/bin/mypy
 	$(PYTEST) -n 2 --dist worksteal tests/unit tests/chart
 
-test: check ## Check, then everything that needs a real server and a real cluster (half an hour warm)
+test: check ## Check, then everything that needs a real server and a real cluster (20 minutes warm)
 	$(PYTEST) -n 3 tests/server -m "not slow"
-	$(PYTEST) -n 4 --dist loadfile tests/cluster -m "not slow"
+	$(PYTEST) -n 3 --dist loadfile --no-loadscope-reorder tests/cluster -m "not slow"
 
 test-all: check ## Everything there is, and a thousand runs of `make soak` (hours)
 	$(PYTEST) -n 3 tests/server
-	$(PYTEST) -n 4 --dist loadfile tests/cluster
+	$(PYTEST) -n 3 --dist loadfile --no-loadscope-reorder tests/cluster
 	$(MAKE) soak
 
 explore: $(VENV)/ready ## Look for what breaks the reconciler and no test knows yet (EXAMPLES=3000, 3 minutes)

@@ -119,11 +119,17 @@ def signalled(number: int) -> None:
     os._exit(128 + os.WTERMSIG(status))
 
 
-def flood(bytes: int, line: int = 100) -> int:  # noqa: A002
-    """Print so many bytes, in numbered lines of equal length; returns how many lines."""
+def flood(bytes: int, line: int = 100, pause: float = 0) -> int:  # noqa: A002
+    """Print so many bytes, in numbered lines of equal length; returns how many lines.
+
+    After the first thousand lines it pauses for so many seconds.
+    """
     lines = bytes // line
     out = sys.stdout
     for start in range(0, lines, 1000):
+        if start == 1000:
+            out.flush()
+            time.sleep(pause)
         out.write("".join(f"{n:0{line - 1}d}\n" for n in range(start, min(start + 1000, lines))))
     out.flush()
     return lines
