@@ -175,7 +175,7 @@ def _resources(context: Context, granted: Mapping[str, Any]) -> Rule:
 
     def quantities(section: str, necessary: tuple[str, ...]) -> Rule:
         devices = {
-            name: quantity(most, GRANTS, "grant more there")
+            name: _device(most, caps.get("devices") if "/" in name else None)
             for name, most in known.items()
             if name not in ORDINARY_RESOURCES
         }
@@ -191,9 +191,20 @@ def _resources(context: Context, granted: Mapping[str, Any]) -> Rule:
     limited = tuple(name for name in ORDINARY_RESOURCES if name == "memory" or name in caps)
     return fields(
         required={"requests": quantities("requests", ("cpu", "memory")), "limits": quantities("limits", limited)},
+        optional={"claims": exactly(granted["claims"], DEVICES, REMOVE)} if "claims" in granted else {},
         reasons={"claims": DEVICES},
         missing="set it, or jobs.resources in the chart's values",
     )
+
+
+def _device(granted: str | float, cap: str | float | None) -> Rule:
+    """So many as are granted, within the cap, which is on what is counted: Kubernetes' own names have no domain."""
+    within = quantity(granted, GRANTS, "grant more there"), quantity(cap, CAPS, "raise the cap")
+
+    def rule(path: str, value: object) -> Iterator[Violation]:
+        yield from next(filter(None, (list(bound(path, value)) for bound in within)), ())
+
+    return rule
 
 
 def _variable(secret_env: Mapping[str, SecretKey]) -> Rule:

@@ -118,12 +118,20 @@ class Files:
 
 @dataclass(frozen=True, slots=True)
 class GpuGrant:
-    """A device that a profile grants. The algorithm's limits have it already."""
+    """What a profile grants of devices. The algorithm's resources have it already."""
 
-    resource: str
-    """Name of the resource at Kubernetes, for example `nvidia.com/gpu`."""
-    count: int
-    """How many."""
+    resource: str = ""
+    """Name of the resource at Kubernetes, for example `nvidia.com/gpu`; empty: a claim asks for the devices."""
+    count: int = 0
+    """How many of the resource."""
+    resource_claim_template_name: str = ""
+    """ResourceClaimTemplate, of this namespace, that says which devices and how many; empty: there is none."""
+
+    @property
+    def resource_claims(self) -> list[dict[str, str]]:
+        """The pod's `resourceClaims` (Dynamic Resource Allocation): one by that template, or none."""
+        name = self.resource_claim_template_name
+        return [{"name": "gpu", "resourceClaimTemplateName": name}] if name else []
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +139,7 @@ class Profile:
     """What the chart's values say about the job: the run's profile, and for the rest `jobs`."""
 
     resources: Mapping[str, Any]
-    """Requests and limits of the algorithm's container, the profile's GPUs included."""
+    """Requests, limits and claims of the algorithm's container, the profile's GPUs included."""
     node_selector: Mapping[str, str]
     """Labels that a Kubernetes node must have."""
     tolerations: tuple[Mapping[str, Any], ...]
@@ -159,11 +167,12 @@ class Profile:
     runtime_class_name: str = ""
     """RuntimeClass of the pod; empty for the cluster's default."""
     gpu: GpuGrant | None = None
-    """The device that the profile grants; None: it grants none."""
+    """The devices that the profile grants; None: it grants none."""
     extra_images: tuple[str, ...] = ()
     """Images that containers beside the algorithm may run."""
     caps: Mapping[str, str | int | float] = field(default_factory=dict)
-    """The most of each resource (cpu, memory, ephemeral-storage) that a container may have; absent: no cap."""
+    """The most of each resource (cpu, memory, ephemeral-storage; devices: of each kind) that a container may have;
+    absent: no cap."""
     max_deadline_seconds: int | None = None
     """The longest that `activeDeadlineSeconds` may be; None: no cap."""
     waived: frozenset[str] = frozenset()

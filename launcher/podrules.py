@@ -27,6 +27,7 @@ from launcher.userrules import APPARMOR, RESTRICTED, SECCOMP, SHARED, group, non
 
 NO_DNS = "an algorithm resolves no names but those that the node gives it"
 REMOVE = "remove it from the template"
+CLAIMED = "resourceClaimTemplateName of the run's profile, of jobs.profiles in the chart's values, says it"
 
 POD_REASONS = {
     "nodeName": "it bypasses the scheduler; a nodeSelector chooses machines",
@@ -66,6 +67,7 @@ def pod(context: Context) -> Rule:
     aliases = [{"ip": alias.ip, "hostnames": list(alias.hostnames)} for alias in isolation.host_aliases]
     hidden = Named(POD_SECURITY, exactly(False, SHARED, REMOVE))
     runtime = {"runtimeClassName": Named(POD_SECURITY, _runtime(context.profile))}
+    claims = context.profile.gpu.resource_claims if context.profile.gpu else []
     return fields(
         required={
             "restartPolicy": Named(ONCE, exactly("Never", "a run is executed once")),
@@ -95,6 +97,7 @@ def pod(context: Context) -> Rule:
             "preemptionPolicy": text,
             "schedulerName": text,
             **runtime,
+            **({"resourceClaims": Named(RESOURCES, exactly(claims, CLAIMED, REMOVE))} if claims else {}),
             "hostNetwork": hidden,
             "hostPID": hidden,
             "hostIPC": hidden,

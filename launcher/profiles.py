@@ -6,7 +6,7 @@ from typing import Any
 
 from launcher.config import NodeConfig
 from launcher.config.jobs import Jobs
-from launcher.config.profiles import GPU, ProfileRule, ProfileSettings
+from launcher.config.profiles import GPU, Gpu, ProfileRule, ProfileSettings
 from launcher.imagereference import ImageReference
 from launcher.jobcontext import GpuGrant, Profile
 from launcher.policies import lists, matches
@@ -97,8 +97,13 @@ def composed(jobs: Jobs, name: str, *, gpu: bool = True) -> Profile:
         gpu: whether it gets the profile's GPUs: the node's own checks need none.
     """
     mine = settings(jobs, name)
-    granted = GpuGrant(mine.gpu.resource, mine.gpu.count) if mine.gpu and gpu else None
-    caps = {"cpu": jobs.caps.cpu, "memory": jobs.caps.memory, "ephemeral-storage": jobs.caps.ephemeralStorage}
+    granted = _grant(mine.gpu) if mine.gpu and gpu else None
+    caps = {
+        "cpu": jobs.caps.cpu,
+        "memory": jobs.caps.memory,
+        "ephemeral-storage": jobs.caps.ephemeralStorage,
+        "devices": jobs.caps.devices,
+    }
     return Profile(
         name=name,
         resources=_resources(jobs.resources, mine.resources, granted),
@@ -122,16 +127,24 @@ def composed(jobs: Jobs, name: str, *, gpu: bool = True) -> Profile:
     )
 
 
+def _grant(gpu: Gpu) -> GpuGrant:
+    if gpu.resourceClaimTemplateName:
+        return GpuGrant(resource_claim_template_name=gpu.resourceClaimTemplateName)
+    return GpuGrant(gpu.resource or "", gpu.count)
+
+
 def _given(mine: Any, usual: Any) -> Any:
     return usual if mine is None else mine
 
 
 def _resources(
     usual: Mapping[str, Mapping[str, Any]], mine: Mapping[str, Mapping[str, Any]], gpu: GpuGrant | None
-) -> dict[str, dict[str, Any]]:
-    """Requests and limits; Kubernetes takes a device's limit for its request."""
+) -> dict[str, Any]:
+    """Requests, limits and claims; Kubernetes takes a device's limit for its request."""
     sections = dict.fromkeys([*usual, *mine])
-    made = {section: {**usual.get(section, {}), **mine.get(section, {})} for section in sections}
-    if gpu is not None:
+    made: dict[str, Any] = {section: {**usual.get(section, {}), **mine.get(section, {})} for section in sections}
+    if gpu is not None and gpu.resource_claims:
+        made["claims"] = [{"name": claim["name"]} for claim in gpu.resource_claims]
+    elif gpu is not None:
         made["limits"] = {**made.get("limits", {}), gpu.resource: gpu.count}
     return made

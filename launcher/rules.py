@@ -27,8 +27,8 @@ RULES = {
     MOUNTS: "Mounted are the run's own directories, the databases asked for (read-only) and bounded scratch space, "
     "from no other kind of volume; variables come from no Secret but those of these databases.",
     DEADLINE: "Every pod has a deadline, within jobs.caps.activeDeadlineSeconds.",
-    RESOURCES: "Every container has requests and limits within jobs.caps, and no device beyond what jobs.resources "
-    "and the run's profile grant.",
+    RESOURCES: "Every container has requests and limits within jobs.caps, and no device or claim beyond what "
+    "jobs.resources and the run's profile grant.",
     IMAGES: "The algorithm's image is the approved one; other containers run images of jobs.extraImages.",
 }
 """What each rule says, by its name."""

@@ -76,9 +76,8 @@ def waiting(job: Tree, pod: Tree | None, trouble: Trouble | None) -> Waiting | N
     mine = trouble if trouble and trouble.about == pod["metadata"].get("uid") else None
     status = pod.get("status", {})
     conditions = {each["type"]: each for each in status.get("conditions") or ()}
-    scheduled = conditions.get("PodScheduled", {})
-    if scheduled.get("status") == "False":
-        return _unscheduled(scheduled.get("reason") or "", scheduled.get("message") or "")
+    if unplaced := _unplaced(conditions.get("PodScheduled", {}), mine):
+        return unplaced
     for container in status.get("initContainerStatuses") or ():
         before = (container.get("state") or {}).get("waiting") or {}
         if before.get("reason") in _IMAGE | _START | {"CrashLoopBackOff"}:
@@ -142,6 +141,18 @@ _PASSES = re.compile(
     r"|were unschedulable|taints? \{(node\.kubernetes\.io/|node\.cloudprovider\.kubernetes\.io/|ToBeDeletedBy)"
 )
 _PREEMPTION = re.compile(r"\s*(no new claims to deallocate, )?preemption: .*")
+
+
+def _unplaced(scheduled: Tree, trouble: Trouble | None) -> Waiting | None:
+    if scheduled.get("status") == "False":
+        return _unscheduled(scheduled.get("reason") or "", scheduled.get("message") or "")
+    # No machine is looked for before the claims of a pod, on GPUs for example, have been made.
+    if not scheduled and trouble and trouble.reason == "FailedResourceClaimCreation":
+        words = _full(" ".join(trouble.message.split()))
+        sentence = f"The devices that the algorithm needs can't be claimed: {words} The site has to correct it."
+        detail = f"{trouble.reason}: {trouble.message}"
+        return Waiting(Patience.SHORT, RunStatus.START_FAILED, sentence, detail, Cause.PLACE)
+    return None
 
 
 def _unscheduled(reason: str, message: str) -> Waiting:

@@ -78,6 +78,9 @@ COMPONENTS = (
 KWOK = Component("kwok", {"kwok": "sigs.k8s.io/kwok/cmd/kwok"})
 """Pretends to be the kubelet of machines that there are none of; for benchmarks, and no part of the cluster."""
 
+DEVICE_PLUGIN = Component("device-plugin", {"device-plugin": "."})
+"""Offers GPUs that there are none of; for tests, likewise."""
+
 
 def folder(component: str) -> Path:
     """Where the named component's programs are."""

@@ -24,6 +24,7 @@ class Caps(Section):
     cpu: str | int | float | None = None
     memory: str | int | None = None
     ephemeralStorage: str | int | None = None
+    devices: int | None = None
     activeDeadlineSeconds: int | None = None
 
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 from kubernetes.utils.quantity import parse_quantity
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Field, model_validator
 
 from launcher.policies import Entry, Images, Number
 from launcher.section import Section
@@ -15,6 +15,7 @@ GPU: Literal["gpu"] = "gpu"
 VARIABLE = re.compile(r"^[A-Za-z_][A-Za-z0-9_]*$")
 # Kubernetes' own names, such as cpu and hugepages-2Mi, have no domain.
 DEVICE = r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?/[A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?$"
+NAME = r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$"
 
 
 def variables(given: dict[str, str]) -> dict[str, str]:
@@ -31,10 +32,18 @@ def variables(given: dict[str, str]) -> dict[str, str]:
 
 
 class Gpu(Section):
-    """A device that a profile grants, and how many of it."""
+    """What a profile grants: so many of a device, or what a ResourceClaimTemplate of the namespace asks for."""
 
-    resource: Annotated[str, Field(pattern=DEVICE)]
+    resource: Annotated[str, Field(pattern=DEVICE)] | None = None
     count: Annotated[int, Field(ge=1)] = 1
+    """Of the resource."""
+    resourceClaimTemplateName: Annotated[str, Field(pattern=NAME)] | None = None
+
+    @model_validator(mode="after")
+    def _one_way(self) -> "Gpu":
+        if self.model_fields_set not in ({"resource"}, {"resource", "count"}, {"resourceClaimTemplateName"}):
+            raise ValueError("it has a resource, perhaps with its count, or a resourceClaimTemplateName alone")
+        return self
 
 
 class ProfileSettings(Section):

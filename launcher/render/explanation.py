@@ -68,8 +68,10 @@ def _values(values: Values, profile: str) -> Iterator[tuple[str, str, str]]:
     jobs = values.config.kubernetes.jobs
     mine = settings(jobs, profile)
     own = ("jobs", "profiles", profile)
-    if mine.gpu:
-        yield _row(values, f"{mine.gpu.resource}", mine.gpu.count, (*own, "gpu"))
+    if mine.gpu and mine.gpu.resource:
+        yield _row(values, mine.gpu.resource, mine.gpu.count, (*own, "gpu"))
+    if mine.gpu and mine.gpu.resourceClaimTemplateName:
+        yield _row(values, "resourceClaimTemplateName", mine.gpu.resourceClaimTemplateName, (*own, "gpu"))
     if mine.runtimeClassName:
         yield _row(values, "runtimeClassName", mine.runtimeClassName, (*own, "runtimeClassName"))
     for section in dict.fromkeys([*jobs.resources, *mine.resources]):

@@ -1,6 +1,7 @@
 """A stand-in for the API server: what it is asked to list it has been given, and what it is asked to make it judges."""
 
 import json
+import re
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -17,6 +18,7 @@ RESOURCES = [
     ("", "v1", "configmaps", "ConfigMap", True),
     ("node.k8s.io", "v1", "runtimeclasses", "RuntimeClass", False),
     ("scheduling.k8s.io", "v1", "priorityclasses", "PriorityClass", False),
+    ("resource.k8s.io", "v1", "resourceclaimtemplates", "ResourceClaimTemplate", True),
 ]
 Judge = Callable[[str, Any], tuple[int, str]]
 
@@ -39,6 +41,7 @@ class ApiServer:
         if path == "/apis":
             groups = [(group, version) for group, version, *_ in RESOURCES if group]
             return 200, {"kind": "APIGroupList", "apiVersion": "v1", "groups": [_group(*one) for one in groups]}
+        path = re.sub(r"/namespaces/[^/]+/", "/", path)
         for group, version, plural, kind, _ in RESOURCES:
             base = f"/apis/{group}/{version}" if group else f"/api/{version}"
             if path == base:

@@ -65,6 +65,7 @@ PROFILES = {
         "priorityClassName": "scarce",
         "tmpSizeLimit": "8Gi",
     },
+    "claim": {"gpu": {"resourceClaimTemplateName": "one-gpu"}},
     "other": {"gpu": {"resource": "nvidia.com/gpu"}, "runtimeClassName": "gvisor", "priorityClassName": ""},
 }
 
@@ -82,6 +83,8 @@ def test_what_any_profile_says_is_let_through_and_nothing_else() -> None:
     assert priority.endswith("variables.pod.priorityClassName in ['low', 'scarce'])")
     [scratch] = [text for message, text in told.items() if "scratch space" in message]
     assert "['1Gi', '8Gi'].exists(most, " in scratch
+    [claim] = [text for message, text in told.items() if "ResourceClaimTemplate" in message]
+    assert "r.name == 'gpu' && has(r.resourceClaimTemplateName) && r.resourceClaimTemplateName in ['one-gpu'])" in claim
 
 
 def test_a_cap_on_disk_goes_before_the_sizes_of_tmp() -> None:
@@ -89,7 +92,15 @@ def test_a_cap_on_disk_goes_before_the_sizes_of_tmp() -> None:
     assert "['20Gi'].exists(most, " in told["mounts: volumes are claims or bounded scratch space"]
 
 
+def test_a_cap_on_devices_is_on_what_has_a_domain() -> None:
+    told = {each["message"]: each["expression"] for each in policy(caps={"devices": 2})["validations"]}
+    counted = told["resources: no container has more devices of a kind than jobs.caps allows"]
+    assert "!k.contains('/') || !quantity(c.resources.limits[k]).isGreaterThan(quantity('2'))" in counted
+    assert not any("devices of a kind" in each["message"] for each in policy()["validations"])
+
+
 def test_without_profiles_there_is_no_runtime_and_no_device() -> None:
     variables = {each["name"]: each["expression"] for each in policy()["variables"]}
     assert variables["granted"] == "{}"
     assert expression("RuntimeClass").endswith("variables.pod.runtimeClassName in []")
+    assert "r.resourceClaimTemplateName in []" in expression("ResourceClaimTemplate")

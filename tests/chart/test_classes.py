@@ -1,4 +1,4 @@
-"""RuntimeClasses and PriorityClasses that values name are looked for in the cluster, with the installer's rights."""
+"""Classes and ResourceClaimTemplates that values name are looked for in the cluster, with the installer's rights."""
 
 import json
 from pathlib import Path
@@ -13,10 +13,15 @@ JOBS: dict[str, Any] = {
     "priorityClassName": "low",
     "profiles": {
         "gpu": {"runtimeClassName": "nvidia", "priorityClassName": "high"},
-        "plain": {"priorityClassName": ""},
+        "claim": {"gpu": {"resourceClaimTemplateName": "one-gpu"}},
+        "plain": {"priorityClassName": "", "gpu": {"resource": "nvidia.com/gpu"}},
     },
 }
-THERE = {"runtimeclasses": ["nvidia", "gvisor"], "priorityclasses": ["low", "high"]}
+THERE = {
+    "runtimeclasses": ["nvidia", "gvisor"],
+    "priorityclasses": ["low", "high"],
+    "resourceclaimtemplates": ["one-gpu"],
+}
 
 
 def refused(helm: str, folder: Path, named: dict[str, list[str]], **jobs: Any) -> list[str]:
@@ -43,6 +48,14 @@ def test_what_is_there_is_not_refused(helm: str, tmp_path: Path) -> None:
             [
                 'jobs.profiles.gpu.runtimeClassName "nvidia" is no RuntimeClass of this cluster, '
                 "which has gvisor, kata; correct the name, or make it first."
+            ],
+        ),
+        (
+            "resourceclaimtemplates",
+            ["two-gpus"],
+            [
+                'jobs.profiles.claim.gpu.resourceClaimTemplateName "one-gpu" is no ResourceClaimTemplate of this '
+                "namespace, which has two-gpus; correct the name, or make it first."
             ],
         ),
         (

@@ -194,18 +194,24 @@ def test_a_container_of_the_site_s_own_that_fails_is_named(researcher: Researche
     assert "The container first, which this site runs before algorithms, failed with exit code 3" in run["log"]
 
 
+def accepted(node: Node, cluster: Cluster, image: str, *arguments: str) -> str:
+    """What `render --check` shows of a task's Job, which nobody refuses."""
+    command = [sys.executable, "-m", "launcher", "render", "--helm", str(node.kubectl.programs / "helm")]
+    command += ["-f", str(node.values_file), "-n", node.namespace, "--image", image, "--check", *arguments]
+    environment = {**os.environ, "KUBECONFIG": str(cluster.kubeconfig)}
+    done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stderr.splitlines() == [
+        "rules: the Job keeps all.",
+        "server: the API server accepts the Job.",
+        "server: the API server accepts its pod.",
+    ]
+    return done.stdout
+
+
 def test_the_api_server_accepts_what_render_shows(node: Node, cluster: Cluster, behave: str) -> None:
     for arguments in (["--name", "gpu"], ["--name", "sandboxed"], ["--name", "big"], []):
-        command = [sys.executable, "-m", "launcher", "render", "--helm", str(node.kubectl.programs / "helm")]
-        command += ["-f", str(node.values_file), "-n", node.namespace, "--image", behave, "--check", *arguments]
-        environment = {**os.environ, "KUBECONFIG": str(cluster.kubeconfig)}
-        done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
-        assert done.returncode == 0, done.stderr
-        assert done.stderr.splitlines() == [
-            "rules: the Job keeps all.",
-            "server: the API server accepts the Job.",
-            "server: the API server accepts its pod.",
-        ]
+        accepted(node, cluster, behave, *arguments)
 
 
 def test_a_class_that_the_cluster_does_not_have_is_refused_by_name(node: Node) -> None:
@@ -224,11 +230,19 @@ def test_a_class_that_the_cluster_does_not_have_is_refused_by_name(node: Node) -
         assert f"{key} is no {kind} of this cluster, which has " in str(caught.value)
 
 
-def test_a_launcher_does_not_start_with_a_profile_above_the_cap(troupe: Troupe) -> None:
+@pytest.mark.parametrize(
+    ("cap", "profile", "says"),
+    [
+        ({"memory": "4Gi"}, {"resources": {"limits": {"memory": "5Gi"}}}, r"limits.memory: \"5Gi\" is not allowed"),
+        ({"devices": 2}, {"gpu": {"resource": DEVICE, "count": 3}}, rf"limits[\"{DEVICE}\"]: 3 is not allowed"),
+    ],
+)
+def test_a_launcher_does_not_start_with_a_profile_above_the_cap(
+    troupe: Troupe, cap: dict[str, Any], profile: dict[str, Any], says: str
+) -> None:
     node = troupe.node(troupe.collaboration())
-    node.values["jobs"] = {"caps": {"memory": "4Gi"}, "profiles": {"a": {"resources": {"limits": {"memory": "5Gi"}}}}}
+    node.values["jobs"] = {"caps": cap, "profiles": {"a": profile}}
     node.install()
-    says = r"jobs.profiles.a: spec.template.spec.containers[0].resources.limits.memory: \"5Gi\" is not allowed"
 
     def said() -> str:
         try:
@@ -236,7 +250,8 @@ def test_a_launcher_does_not_start_with_a_profile_above_the_cap(troupe: Troupe) 
         except StageError as error:
             return str(error)
 
-    wait_until(lambda: says in said(), 60, said)
+    whole = f"jobs.profiles.a: spec.template.spec.containers[0].resources.{says}"
+    wait_until(lambda: whole in said(), 60, said)
 
 
 def started(troupe: Troupe, override: dict[str, Any], behave: str, **replaced: str) -> Node:

@@ -5,7 +5,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from launcher.jobcontext import Context
+from launcher.jobcontext import Context, GpuGrant
 from launcher.templates import JobTemplates
 from tests.unit.example_context import SHIPPED, context, profile
 
@@ -428,6 +428,13 @@ COMPANION_CASES: list[tuple[dict[str, Any], str]] = [
     ({"livenessProbe": {}}, "livenessProbe is not allowed"),
     ({"restartPolicy": "Always"}, 'restartPolicy: "Always" is not allowed'),
 ]
+
+
+def claiming() -> Context:
+    """A run of a profile whose GPU comes by Dynamic Resource Allocation, beside a companion."""
+    grant = GpuGrant(resource_claim_template_name="one-gpu")
+    resources = {**profile().resources, "claims": [{"name": "gpu"}]}
+    return context(profile=profile(resources=resources, gpu=grant, extra_images=(COMPANION["image"],)))
 
 
 def capped(caps: dict[str, Any]) -> Context:

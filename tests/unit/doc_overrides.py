@@ -1,4 +1,4 @@
-"""The worked overrides of docs/templates.md, as the values that they are."""
+"""What the pages about job templates and GPUs show, as the values that it is."""
 
 import re
 import textwrap
@@ -7,22 +7,28 @@ from typing import Any
 
 import yaml
 
-PAGE = Path(__file__).parents[2] / "docs" / "templates.md"
+DOCS = Path(__file__).parents[2] / "docs"
+PAGE = DOCS / "templates.md"
+GPUS = DOCS / "gpus.md"
 
 
-def values_below(heading: str) -> dict[str, Any]:
-    """The values that a section of the page shows.
+def shown_below(heading: str, page: Path = PAGE) -> list[dict[str, Any]]:
+    """The values and manifests that a section of a page shows.
 
     Raises:
         KeyError: the page has no such section, or it shows none.
     """
-    sections = re.split(r"^##+ ", PAGE.read_text(), flags=re.MULTILINE)
+    sections = re.split(r"^##+ ", page.read_text(), flags=re.MULTILINE)
     for section in sections:
         title, _, text = section.partition("\n")
-        if title == heading and (block := re.search(r"\n\n( {4}\S.*\n(?: {4}.*\n|\n)*)", text)):
-            values: dict[str, Any] = yaml.safe_load(textwrap.dedent(block[1]))
-            return values
+        if title == heading and (blocks := re.findall(r"\n\n( {4}\S.*\n(?: {4}.*\n|\n)*)", text)):
+            return [yaml.safe_load(textwrap.dedent(block)) for block in blocks]
     raise KeyError(heading)
+
+
+def values_below(heading: str, page: Path = PAGE) -> dict[str, Any]:
+    """The values that a section of a page shows, which end it."""
+    return shown_below(heading, page)[-1]
 
 
 SIDECAR = "A sidecar that passes on a log file"

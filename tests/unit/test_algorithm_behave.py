@@ -182,6 +182,22 @@ def test_environment_gives_names_only(behave: ModuleType, monkeypatch: pytest.Mo
     assert "hidden" not in str(names)
 
 
+def test_gpus_are_what_the_container_was_given(
+    behave: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NVIDIA_VISIBLE_DEVICES", "gpu1")
+    (tmp_path / "gpu1").touch()
+    (tmp_path / "version").write_text("nvidia.com/gpu\n")
+    given = {
+        "variables": {"NVIDIA_VISIBLE_DEVICES": "gpu1"},
+        "nodes": {"gpu1": "written"},
+        "driver": "nvidia.com/gpu\n",
+    }
+    assert behave.gpus(str(tmp_path), str(tmp_path / "version")) == given
+    monkeypatch.delenv("NVIDIA_VISIBLE_DEVICES")
+    assert behave.gpus(str(tmp_path / "none"), str(tmp_path / "none")) == {"variables": {}, "nodes": {}, "driver": ""}
+
+
 def test_write_says_what_could_be_written(behave: ModuleType, tmp_path: Path) -> None:
     (tmp_path / "old").write_text("kept ")
     answers = behave.write([str(tmp_path / "old"), str(tmp_path / "none" / "x"), str(tmp_path)])

@@ -23,7 +23,7 @@ from launcher.runs import RequestedDatabase
 from launcher.taskfiles import TaskFiles
 from launcher.templates import JobTemplates
 from tests.unit.broken_rules import nothing_selects
-from tests.unit.doc_overrides import INIT, PAGE, POOL, PROFILES, SIDECAR, values_below
+from tests.unit.doc_overrides import GPUS, INIT, PAGE, POOL, PROFILES, SIDECAR, shown_below, values_below
 from tests.unit.example_context import SHIPPED
 from tests.unit.test_algorithmenv import TREE
 from tests.unit.test_profiles import TRAIN
@@ -31,13 +31,13 @@ from tests.unit.test_profiles import TRAIN
 RESOURCES = {"requests": {"cpu": "100m", "memory": "128Mi"}, "limits": {"memory": "2Gi"}}
 
 
-def site(jobs: dict[str, Any], folder: Path) -> tuple[NodeConfig, Manifests]:
+def site(jobs: dict[str, Any], folder: Path, **more: Any) -> tuple[NodeConfig, Manifests]:
     """A node with these values; its launcher would start."""
     settings = copy.deepcopy(jobs)
     for name, text in settings.pop("templates", {}).items():
         (folder / name).write_text(text)
     genomes = {"label": "genomes", "type": "folder", "uri": "g"}
-    node = {**TREE["node"], "databases": [*TREE["node"]["databases"], genomes]}
+    node = {**TREE["node"], "databases": [*TREE["node"]["databases"], genomes], **more}
     places = [*TREE["kubernetes"]["databases"], {"label": "genomes", "claim": "g"}]
     kubernetes = {**TREE["kubernetes"], "databases": places, "jobs": {"resources": RESOURCES, **settings}}
     config = NodeConfig.model_validate({"node": node, "kubernetes": kubernetes})
@@ -48,16 +48,17 @@ def site(jobs: dict[str, Any], folder: Path) -> tuple[NodeConfig, Manifests]:
     return config, made
 
 
-def job(jobs: dict[str, Any], folder: Path, run: Any = TRAIN) -> tuple[str, dict[str, Any]]:
+def job(jobs: dict[str, Any], folder: Path, run: Any = TRAIN, **node: Any) -> tuple[str, dict[str, Any]]:
     """The profile of a run, and its pod, which keeps every rule."""
-    config, made = site(jobs, folder)
+    config, made = site(jobs, folder, **node)
     choice = choose(config.kubernetes.jobs, facts(config, run, run.image))
     context = made.context(run, (HostAlias("10.96.0.20", ("proxyserver",)),), choice.profile)
     manifest = made.rendering(context).manifest
     assert violations(manifest, context, nothing_selects) == []
-    for version in ("1.30", "1.36"):
+    pod = manifest["spec"]["template"]["spec"]
+    for version in ("1.34" if "resourceClaims" in pod else "1.30", "1.36"):
         kubernetes_validate.validate(manifest, version, strict=True)
-    return choice.profile, manifest["spec"]["template"]["spec"]
+    return choice.profile, pod
 
 
 def test_the_sidecar_sees_its_one_folder_and_ends_with_the_algorithm(tmp_path: Path) -> None:
@@ -104,6 +105,35 @@ def test_the_page_s_profiles_are_chosen_as_it_says(changes: dict[str, Any], prof
     assert pod.get("runtimeClassName", "") == {"gpu": "nvidia", "sandbox": "gvisor"}.get(profile, "")
 
 
+@pytest.mark.parametrize(
+    ("heading", "changes", "asked"),
+    [
+        ("A device plugin", {"image": "registry.example.org/train/a:1"}, {"nvidia.com/gpu": 1}),
+        ("A device plugin", {"image": "registry.example.org/other:1"}, {}),
+        ("Sharing: MIG and time-slicing", {"image": "registry.example.org/train/a:1"}, {"nvidia.com/mig-1g.10gb": 1}),
+        ("Sharing: MIG and time-slicing", {"init_user_id": 4}, {"nvidia.com/gpu.shared": 1}),
+        ("Claims", {"task_name": "large matrix"}, {"claim": "large-gpu"}),
+    ],
+)
+def test_the_page_of_gpus_gives_what_it_says(
+    heading: str, changes: dict[str, Any], asked: dict[str, Any], tmp_path: Path
+) -> None:
+    values = values_below(heading, GPUS)
+    run = replace(TRAIN, init_user_id=9)
+    _, pod = job(values["jobs"], tmp_path, replace(run, **changes), **values.get("node", {}))
+    limits = pod["containers"][0]["resources"]["limits"]
+    found = {name: count for name, count in limits.items() if "/" in name}
+    for claim in pod.get("resourceClaims", []):
+        found["claim"] = claim["resourceClaimTemplateName"]
+    assert found == asked
+
+
+def test_the_page_s_claim_is_the_one_that_its_profile_names() -> None:
+    template, values = shown_below("Claims", GPUS)
+    kubernetes_validate.validate(template, "1.36", strict=True)
+    assert values["jobs"]["profiles"]["large"]["gpu"] == {"resourceClaimTemplateName": template["metadata"]["name"]}
+
+
 def test_the_heads_of_the_shipped_variants_show_values_that_work(tmp_path: Path) -> None:
     for name in ("gpu", "sandbox", "big-memory"):
         text = (SHIPPED / f"{name}.yaml.j2").read_text()
@@ -129,6 +159,7 @@ def test_the_page_of_variables_has_every_field_of_the_context() -> None:
     assert "| `isolation.blank_env` | " in page
 
 
-def test_links_of_the_page_lead_somewhere() -> None:
-    for target in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", PAGE.read_text()):
-        assert (PAGE.parent / target).exists(), target
+@pytest.mark.parametrize("page", [PAGE, GPUS], ids=lambda page: page.name)
+def test_links_of_the_page_lead_somewhere(page: Path) -> None:
+    for target in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", page.read_text()):
+        assert (page.parent / target).exists(), target

@@ -31,6 +31,7 @@ from tests.unit.broken_rules import (
     POD,
     capped,
     changed,
+    claiming,
     nothing_selects,
     rendered,
 )
@@ -89,6 +90,13 @@ def _sites() -> Iterator[tuple[Any, Context]]:
     device = context(profile=profile(resources=bounds))
     yield rendered(device), device
     yield changed(f"{BOX}.resources.limits.<nvidia.com/gpu>", 2, device), device
+    for most in (1, 0.5):
+        counted = context(profile=profile(resources=bounds, caps={"devices": most}))
+        yield rendered(counted), counted
+    claim = claiming()
+    yield rendered(claim), claim
+    for path in (f"{POD}.resourceClaims", f"{BOX}.resources.claims"):
+        yield changed(path, [{"name": "other"}], claim), claim
     short = context(profile=profile(max_deadline_seconds=2592000))
     yield rendered(short), short
     for deadline in (2592001, "soon"):

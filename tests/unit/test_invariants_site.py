@@ -23,6 +23,7 @@ from tests.unit.broken_rules import (
     POD,
     capped,
     changed,
+    claiming,
     nothing_selects,
     rendered,
 )
@@ -76,6 +77,38 @@ def test_devices_of_the_algorithm_are_not_those_of_a_companion() -> None:
     both = changed(f"{POD}.containers.+", companion(resources=resources), facts)
     [sentence] = sentences(both, facts)
     assert sentence.startswith("spec.template.spec.containers[1].resources.limits")
+
+
+def test_devices_are_counted_against_the_cap_and_hugepages_are_not() -> None:
+    limits = {"memory": "1Gi", "nvidia.com/gpu": 2, "hugepages-2Mi": "4Mi"}
+    resources = {"requests": {"cpu": 1, "memory": "1Gi"}, "limits": limits}
+    facts = context(profile=profile(resources=resources, caps={"devices": 2}))
+    assert sentences(rendered(facts), facts) == []
+    fewer = context(profile=profile(resources=resources, caps={"devices": 1}))
+    [sentence] = sentences(rendered(fewer), fewer)
+    assert 'limits["nvidia.com/gpu"]: 2 is not allowed (jobs.caps in the chart\'s values allows 1)' in sentence
+    assert sentence.endswith("; lower it, or raise the cap.")
+
+
+def test_a_claim_is_that_of_the_profile() -> None:
+    facts = claiming()
+    assert sentences(rendered(facts), facts) == []
+    for path in (f"{POD}.resourceClaims", f"{BOX}.resources.claims"):
+        assert sentences(changed(path, GONE, facts), facts) == [], "a template may do without"
+    mine = rendered(facts)["spec"]["template"]["spec"]["resourceClaims"]
+    for path, value in [
+        (f"{POD}.resourceClaims", [*mine, {"name": "more", "resourceClaimTemplateName": "one-gpu"}]),
+        (f"{POD}.resourceClaims.0.resourceClaimTemplateName", "eight-gpus"),
+        (f"{POD}.resourceClaims", [{"name": "gpu", "resourceClaimName": "another-s"}]),
+        (f"{BOX}.resources.claims", [{"name": "gpu", "request": "other"}]),
+    ]:
+        [violation] = violations(changed(path, value, facts), facts, nothing_selects)
+        assert violation.rule == "resources"
+        assert "in the chart's values" in violation.sentence
+        assert violation.sentence.endswith("; remove it from the template.")
+    beside = companion(resources={**COMPANION["resources"], "claims": [{"name": "gpu"}]})
+    [sentence] = sentences(changed(f"{POD}.containers.+", beside, facts), facts)
+    assert sentence.startswith("spec.template.spec.containers[1].resources.claims is not allowed")
 
 
 def test_a_priority_and_a_runtime_are_those_of_the_values() -> None:

@@ -152,6 +152,10 @@ def test_the_proof_of_concept_has_one_template(tmp_path: Path) -> None:
     [
         ({"gpu": {"resource": "nvidia.com/gpu", "count": 0}}, "a.gpu.count"),
         ({"gpu": {"resource": "cpu"}}, "a.gpu.resource"),
+        ({"gpu": {}}, "a.gpu"),
+        ({"gpu": {"resource": "nvidia.com/gpu", "resourceClaimTemplateName": "a"}}, "a.gpu"),
+        ({"gpu": {"resourceClaimTemplateName": "a", "count": 2}}, "a.gpu"),
+        ({"gpu": {"resourceClaimTemplateName": "A b"}}, "a.gpu.resourceClaimTemplateName"),
         ({"nodeSelectors": {}}, "a.nodeSelectors"),
         ({"activeDeadlineSeconds": 0}, "a.activeDeadlineSeconds"),
         ({"env": {"PKG_NAME": "x"}}, "a.env"),
@@ -193,11 +197,12 @@ JOBS = {
             "tmpSizeLimit": "8Gi",
             "env": {"THREADS": "8", "MORE": "x"},
         },
+        "claim": {"template": "gpu.yaml.j2", "gpu": {"resourceClaimTemplateName": "one-gpu"}},
         "plain": {"priorityClassName": ""},
         "sandbox": {"template": "sandbox.yaml.j2", "runtimeClassName": "gvisor"},
         "big": {"template": "big-memory.yaml.j2", "resources": {"limits": {"memory": "256Gi"}}},
     },
-    "profileRules": [{"profile": "gpu", "users": [7]}, {"profile": "big", "users": [8]}],
+    "profileRules": [{"profile": name, "users": [user]} for name, user in (("gpu", 7), ("big", 8), ("claim", 9))],
 }  # fmt: skip
 
 
@@ -274,18 +279,40 @@ async def test_others_pay_nothing_for_it(tmp_path: Path) -> None:
     assert pod["containers"][0]["resources"] == RESOURCES
 
 
+async def test_a_claim_asks_for_what_its_template_says(tmp_path: Path) -> None:
+    """Dynamic Resource Allocation: pod and container, and nothing is counted."""
+    pod = (await job_of(9, tmp_path))["spec"]["template"]["spec"]
+    algorithm = pod["containers"][0]
+    assert pod["resourceClaims"] == [{"name": "gpu", "resourceClaimTemplateName": "one-gpu"}]
+    assert algorithm["resources"] == {**RESOURCES, "claims": [{"name": "gpu"}]}
+    assert "NVIDIA_DRIVER_CAPABILITIES" in [entry["name"] for entry in algorithm["env"]]
+    assert "resourceClaims" not in (await job_of(7, tmp_path))["spec"]["template"]["spec"]
+
+
+def test_every_shipped_template_asks_for_the_claim(tmp_path: Path) -> None:
+    for template in ("job.yaml.j2", "gpu.yaml.j2", "sandbox.yaml.j2", "big-memory.yaml.j2"):
+        settings = {"gpu": {"resourceClaimTemplateName": "a"}, "template": template, "runtimeClassName": "gvisor"}
+        made = manifests({"profiles": {"a": settings}}, tmp_path)
+        made.rehearse()
+        pod = made.rendering(made.context(TRAIN, (), "a")).manifest["spec"]["template"]["spec"]
+        assert pod["resourceClaims"] and pod["containers"][0]["resources"]["claims"], template
+
+
 async def test_what_big_memory_is_limited_to_is_set_aside_for_it(tmp_path: Path) -> None:
     pod = (await job_of(8, tmp_path))["spec"]["template"]["spec"]
     assert pod["containers"][0]["resources"]["requests"]["memory"] == "256Gi"
 
 
-async def test_the_node_s_own_checks_get_the_default_without_its_gpus(tmp_path: Path) -> None:
-    made = launch({**JOBS, "defaultProfile": "gpu"}, tmp_path)
+@pytest.mark.parametrize("default", ["gpu", "claim"])
+async def test_the_node_s_own_checks_get_the_default_without_its_gpus(default: str, tmp_path: Path) -> None:
+    made = launch({**JOBS, "defaultProfile": default}, tmp_path)
     manifest = await made.check_manifest("isolation-check-1", CHECK, "isolation")
     pod = manifest["spec"]["template"]["spec"]
-    assert pod["runtimeClassName"] == "nvidia"
+    assert pod.get("runtimeClassName") == ("nvidia" if default == "gpu" else None)
     assert "nvidia.com/gpu" not in pod["containers"][0]["resources"]["limits"]
-    assert manifest["metadata"]["annotations"][PROFILE] == "gpu"
+    assert "claims" not in pod["containers"][0]["resources"]
+    assert "resourceClaims" not in pod
+    assert manifest["metadata"]["annotations"][PROFILE] == default
 
 
 @pytest.mark.parametrize(
@@ -298,6 +325,7 @@ async def test_the_node_s_own_checks_get_the_default_without_its_gpus(tmp_path: 
         ),
         ({"template": "sandbox.yaml.j2"}, InvariantError, r': .*runtimeClassName: "" is not allowed'),
         ({"resources": {"limits": {"memory": "9Gi"}}}, InvariantError, r": .*limits.memory: .*jobs.caps"),
+        ({"gpu": {"resource": "a.b/c", "count": 3}}, InvariantError, r': .*"a.b/c"\]: 3 .*jobs.caps .*allows 2'),
         ({"activeDeadlineSeconds": 3601}, InvariantError, r": .*activeDeadlineSeconds: 3601"),
         ({"priorityClassName": "system-node-critical"}, InvariantError, r": .*priorityClassName"),
         ({"resources": {"limits": {"memory": "much"}}}, InvariantError, r": .*limits.memory: "),
@@ -306,7 +334,7 @@ async def test_the_node_s_own_checks_get_the_default_without_its_gpus(tmp_path: 
 def test_the_launcher_does_not_start_with_a_profile_that_breaks_a_rule(
     profile: dict[str, Any], error: type[Exception], says: str, tmp_path: Path
 ) -> None:
-    usual = {"caps": {"memory": "8Gi", "activeDeadlineSeconds": 3600}, "activeDeadlineSeconds": 3600}
+    usual = {"caps": {"memory": "8Gi", "devices": 2, "activeDeadlineSeconds": 3600}, "activeDeadlineSeconds": 3600}
     manifests(usual, tmp_path).rehearse()
     with pytest.raises(error, match=rf"^jobs\.profiles\.a.?{says}"):
         manifests({**usual, "profiles": {"a": profile}}, tmp_path).rehearse()

@@ -63,7 +63,10 @@ texts = st.dictionaries(st.sampled_from(["a", "example.org/b", "x y", ""]), one(
 profiles = some(
     template=one(*TEMPLATES),
     runtimeClassName=one("nvidia", "gvisor", "", "Bad Name"),
-    gpu=or_anything(some(resource=one(*DEVICES), count=or_anything(st.integers(-1, 9)))),
+    gpu=or_anything(
+        some(resource=one(*DEVICES), count=or_anything(st.integers(-1, 9)))
+        | some(resourceClaimTemplateName=one("a", "A"))
+    ),
     resources=or_anything(some(requests=or_anything(amounts), limits=or_anything(amounts))),
     tmpSizeLimit=quantities,
     nodeSelector=or_anything(texts),
@@ -96,7 +99,7 @@ def sites(made: dict[str, Any]) -> st.SearchStrategy[dict[str, Any]]:
         optional={
             "profileRules": or_anything(st.lists(or_anything(rules([*names, *names, "other"])), max_size=2)),
             "defaultProfile": one("", *names),
-            "caps": some(memory=one(None, "4Gi", "1Mi"), activeDeadlineSeconds=one(None, 3600)),
+            "caps": some(memory=one(None, "4Gi", "1Mi"), devices=one(None, 2), activeDeadlineSeconds=one(None, 3600)),
         },
     )
 
@@ -152,11 +155,17 @@ def test_the_job_keeps_the_rules_or_the_refusal_names_the_key(jobs: dict[str, An
     pod = manifest["spec"]["template"]["spec"]
     mine = config.kubernetes.jobs.profiles.get(choice.profile)
     assert pod.get("runtimeClassName", "") == (mine.runtimeClassName if mine else "")
-    granted = mine.gpu.count if mine and mine.gpu else 0
+    granted = mine.gpu.count if mine and mine.gpu and mine.gpu.resource else 0
+    template = mine.gpu.resourceClaimTemplateName if mine and mine.gpu else None
+    assert [claim["resourceClaimTemplateName"] for claim in pod.get("resourceClaims", [])] == (
+        [template] if template else []
+    )
     limits = pod["containers"][0]["resources"]["limits"]
     devices = {name: amount for name, amount in limits.items() if "/" in name}
     allowed = {**DEFAULTS["resources"]["limits"], **(mine.resources.get("limits", {}) if mine else {})}
     assert all(name in allowed or amount <= granted for name, amount in devices.items())
+    cap = config.kubernetes.jobs.caps.devices
+    assert cap is None or all(int(amount) <= cap for amount in devices.values())
 
 
 def test_a_good_part_of_what_is_written_gets_through() -> None:

@@ -44,6 +44,11 @@ def pull(words, reason="ImagePullBackOff", image="registry.example.org/x:1"):
     return held(reason, (BACK_OFF if reason == "ImagePullBackOff" else PULL).format(image, words)), None
 
 
+UNCLAIMED = Trouble(
+    "pod",
+    "FailedResourceClaimCreation",
+    'PodResourceClaim gpu: resource claim template "a": resourceclaimtemplate.resource.k8s.io "a" not found',
+)
 TABLE = [
     # Shortages: they pass when others end.
     (
@@ -55,6 +60,7 @@ TABLE = [
     ((unscheduled(f"{NODES}3 Insufficient cpu."), None), LONG, START, "3 Insufficient cpu."),
     ((unscheduled(f"{NODES}3 Insufficient nvidia.com/gpu."), None), LONG, START, "nvidia.com/gpu"),
     ((unscheduled(f"{NODES}3 Too many pods."), None), LONG, START, "Too many pods"),
+    ((unscheduled(f"{NODES}3 cannot allocate all claims."), None), LONG, START, "room for the algorithm now: 0/3"),
     ((unscheduled(f"{NODES}3 node(s) exceed max volume count."), None), LONG, START, "volume count"),
     ((unscheduled("0/0 nodes are available"), None), LONG, START, "0/0 nodes"),
     ((unscheduled("no nodes available to schedule pods"), None), LONG, START, "no nodes available"),
@@ -101,6 +107,10 @@ TABLE = [
     ((unscheduled('persistentvolumeclaim "scans" not found.'), None), SHORT, START, 'claim "scans" not found'),
     ((unscheduled(f"{NODES}pod has unbound immediate PersistentVolumeClaims."), None), SHORT, START, "not available"),
     ((unscheduled(f"{NODES}3 node(s) had volume node affinity conflict."), None), SHORT, START, "not available"),
+    # No machine is looked for before the claims of a pod have been made.
+    ((a_pod(), UNCLAIMED), SHORT, START, "can't be claimed: PodResourceClaim gpu: resource claim template"),
+    ((a_pod([{"type": "PodScheduled", "status": "True"}]), UNCLAIMED), None, None, ""),
+    ((a_pod(), Trouble("another", UNCLAIMED.reason, "x")), None, None, ""),
     # The pod could not even be made.
     (
         of_job(f"{QUOTA}used: limits.memory=3Gi, limited: limits.memory=4Gi"),

@@ -68,9 +68,9 @@ spec:
 {{- define "v6-node.grantedDevices" -}}
 {{- $granted := dict -}}
 {{- $grants := list (.Values.jobs.resources | default dict) -}}
-{{- range .Values.jobs.profiles -}}
+{{- range $profile := .Values.jobs.profiles -}}
 {{- with .resources }}{{ $grants = append $grants . }}{{ end -}}
-{{- with .gpu }}{{ $grants = append $grants (dict "limits" (dict .resource (.count | default 1))) }}{{ end -}}
+{{- with .gpu }}{{ with .resource }}{{ $grants = append $grants (dict "limits" (dict . ($profile.gpu.count | default 1))) }}{{ end }}{{ end -}}
 {{- end -}}
 {{- range $grants -}}
 {{- range $device, $amount := merge (dict) (.limits | default dict) (.requests | default dict) -}}
@@ -80,6 +80,13 @@ spec:
 {{- end -}}
 {{- end -}}
 {{- toJson $granted -}}
+{{- end }}
+
+{{/* The ResourceClaimTemplates that profiles name, as a JSON list. */}}
+{{- define "v6-node.claimTemplates" -}}
+{{- $names := list -}}
+{{- range .Values.jobs.profiles }}{{ $names = append $names (dig "gpu" "resourceClaimTemplateName" "" (. | default dict)) }}{{ end -}}
+{{- compact $names | uniq | toJson -}}
 {{- end }}
 
 {{/* The labels with our prefix that a pod may wear, as a JSON list. */}}

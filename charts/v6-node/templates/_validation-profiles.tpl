@@ -57,8 +57,8 @@ node.algorithm_device_requests.gpu is true, but no rule of jobs.profileRules has
 {{- end }}
 
 {{/*
-RuntimeClasses and PriorityClasses belong to the cluster, where the launcher may read nothing: they are looked for with the
-rights of whoever installs. Without a cluster (`helm template`, `helm lint`) nothing can be looked up.
+RuntimeClasses and PriorityClasses belong to the cluster, where the launcher may read nothing, and ResourceClaimTemplates are
+none of its business: they are looked for with the rights of whoever installs. Without a cluster (`helm template`, `helm lint`) nothing can be looked up.
 */}}
 {{- define "v6-node.faults.classes" -}}
 {{- if .Values.jobs.lookUpClasses -}}
@@ -67,16 +67,19 @@ rights of whoever installs. Without a cluster (`helm template`, `helm lint`) not
 {{- with $profile -}}
 {{- $named = append $named (list (printf "jobs.profiles.%s.priorityClassName" $name) "PriorityClass" .priorityClassName) -}}
 {{- $named = append $named (list (printf "jobs.profiles.%s.runtimeClassName" $name) "RuntimeClass" .runtimeClassName) -}}
+{{- $named = append $named (list (printf "jobs.profiles.%s.gpu.resourceClaimTemplateName" $name) "ResourceClaimTemplate" (.gpu | default dict).resourceClaimTemplateName) -}}
 {{- end -}}
 {{- end -}}
+{{- $versions := dict "PriorityClass" "scheduling.k8s.io/v1" "RuntimeClass" "node.k8s.io/v1" "ResourceClaimTemplate" "resource.k8s.io/v1" -}}
 {{- range $named -}}
 {{- if last . -}}
 {{- $path := first . }}{{ $kind := index . 1 }}{{ $name := last . -}}
-{{- with lookup (get (dict "PriorityClass" "scheduling.k8s.io/v1" "RuntimeClass" "node.k8s.io/v1") $kind) $kind "" "" -}}
+{{- $of := eq $kind "ResourceClaimTemplate" | ternary "namespace" "cluster" -}}
+{{- with lookup (get $versions $kind) $kind (eq $of "namespace" | ternary $.Release.Namespace "") "" -}}
 {{- $there := list -}}
 {{- range .items }}{{ $there = append $there .metadata.name }}{{ end -}}
 {{- if not (has $name $there) }}
-{{ $path }} {{ $name | quote }} is no {{ $kind }} of this cluster, which has {{ $there | sortAlpha | join ", " | default "none" }}; correct the name, or make it first.
+{{ $path }} {{ $name | quote }} is no {{ $kind }} of this {{ $of }}, which has {{ $there | sortAlpha | join ", " | default "none" }}; correct the name, or make it first.
 {{- end -}}
 {{- end -}}
 {{- end -}}

@@ -19,7 +19,7 @@ from behave.endings import (
     use,
     use_memory,
 )
-from behave.surroundings import environment, fetch, files, reach, resolve, write
+from behave.surroundings import environment, fetch, files, gpus, reach, resolve, write
 
 __all__ = [
     "big_output",
@@ -31,6 +31,7 @@ __all__ = [
     "files",
     "fill",
     "flood",
+    "gpus",
     "hold",
     "leave",
     "log_lines",

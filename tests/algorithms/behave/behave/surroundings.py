@@ -20,6 +20,19 @@ def environment() -> list[str]:
     return sorted(os.environ)
 
 
+def gpus(devices: str = "/dev", driver: str = "/opt/driver/version") -> dict[str, Any]:
+    """Return what this container was given with its GPUs: variables that name them, nodes, the driver's own words.
+
+    Each node comes with what came of writing to it.
+    """
+    version = Path(driver)
+    return {
+        "variables": {name: text for name, text in os.environ.items() if name.endswith("_VISIBLE_DEVICES")},
+        "nodes": {path.name: _write(str(path)) for path in Path(devices).glob("gpu*")},
+        "driver": version.read_text() if version.exists() else "",
+    }
+
+
 def resolve(name: str) -> list[str]:
     """Return all addresses that this pod knows of a name."""
     return sorted({str(found[4][0]) for found in socket.getaddrinfo(name, None)})
