@@ -11,6 +11,7 @@ import yaml
 
 from launcher.config import ConfigError, NodeConfig
 from launcher.render import Unusable
+from launcher.render.repetition import repeated
 
 CHART = Path(__file__).parents[2] / "charts" / "v6-node"
 DEFAULTS = "the chart's default"
@@ -51,7 +52,7 @@ def from_values(files: Sequence[Path], chart: Path, helm: str, namespace: str, s
         scratch: a folder for the configuration file.
 
     Raises:
-        Unusable: helm is missing or refuses the values.
+        Unusable: helm is missing or refuses the values, or drops some of them in silence.
         ConfigError: the launcher would refuse them.
     """
     program = shutil.which(helm)
@@ -68,8 +69,18 @@ def from_values(files: Sequence[Path], chart: Path, helm: str, namespace: str, s
     file = scratch / "node.yaml"
     file.write_text(objects["ConfigMap", "v6-node-config"]["data"]["node.yaml"])
     templates = objects.get(("ConfigMap", "v6-node-job-templates"), {"data": {}})["data"]
-    read = {each.name: yaml.safe_load(each.read_text()) or {} for each in files}
-    return Values(NodeConfig.load(file), templates, read)
+    return Values(NodeConfig.load(file), templates, {each.name: _read(each) for each in files})
+
+
+def _read(file: Path) -> Any:
+    """What a values file says, which helm could read."""
+    text = file.read_text()
+    for key, first, again in repeated(text):
+        raise Unusable(
+            f"{file.name} has {key} twice, in lines {first} and {again}, and helm drops the first with all that is in "
+            "it; make one of them, or keep one in a values file of its own."
+        )
+    return yaml.safe_load(text) or {}
 
 
 def from_config(config: Path, templates: Path | None) -> Values:
