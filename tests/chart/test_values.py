@@ -68,6 +68,15 @@ def test_schema_describes_every_key():
     assert missing == []
 
 
+def test_every_key_of_an_entry_is_named_in_values():
+    """What an entry of a list has, has no line of its own: the comment above the list tells of it."""
+    of_kubernetes = {"affinity", "tolerations", "variables", "keyReference"}
+    definitions = [one for name, one in SCHEMA["definitions"].items() if name not in of_kubernetes]
+    keys = {key for one in definitions for _, found in _objects(one) for key in found["properties"]}
+    assert len(keys) > 30
+    assert [key for key in sorted(keys) if not re.search(rf"\b{key}\b", VALUES)] == []
+
+
 def test_every_definition_is_used():
     text = json.dumps(SCHEMA)
     assert [name for name in SCHEMA["definitions"] if f'"#/definitions/{name}"' not in text] == []
