@@ -68,6 +68,8 @@ def test_every_sentence_of_the_policy_is_said_of_some_manifest(judge: Judge, fac
     said |= {judge.denies(changed(f"{POD}.containers.+", {**BOUNDED, **parts}, facts)) for parts, _ in COMPANION_CASES}
     said |= {judge.denies(changed(f"{BOX}.resources.limits.{name}", more, facts)) for name, more in ABOVE_THE_CAPS}
     said.add(judge.denies(changed(f"{POD}.containers.+", {**BOUNDED, "resources": RESOURCES}, facts)))
+    claims = [{"name": "gpu", "resourceClaimTemplateName": "other"}]  # one without either is refused before any policy
+    said.add(judge.denies(changed(f"{POD}.resourceClaims", claims, facts)))
     policy = named(render(node.values), "ValidatingAdmissionPolicy", f"v6-node-{NAMESPACE}-jobs")
     sentences = [each["message"] for each in policy["spec"]["validations"]]
     assert sentences
