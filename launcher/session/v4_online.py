@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import itertools
 import logging
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
@@ -19,6 +20,9 @@ log = logging.getLogger(__name__)
 _FIRST_PING, _PING_EVERY = 5.0, 60.0
 # Events are hints and can be lost: now and then the open runs are read again, and the configuration is shared again.
 _SYNC_EVERY = 600.0
+# Once more soon after a connection came: the server tells of a change before it is in its database, so that what was
+# read meanwhile may be older than an event that nobody was there to hear.
+_SYNC_AGAIN = 10.0
 _SYNC_EVERY_DEAF = 20.0  # where the server tells of nothing, time after time
 
 
@@ -122,7 +126,7 @@ class Online:
 
     async def _keep_in_step(self, every: float) -> None:
         """Have both sides know what is: at once, now and then, and when something was missed."""
-        retry = Backoff()
+        retry, waits = Backoff(), itertools.chain([min(_SYNC_AGAIN, every)], itertools.repeat(every))
         while True:
             self.sync_wanted.clear()
             try:
@@ -133,5 +137,5 @@ class Online:
                 await asyncio.sleep(retry.failed())
                 continue
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(every):
+                async with asyncio.timeout(next(waits)):
                     await self.sync_wanted.wait()

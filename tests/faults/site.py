@@ -25,6 +25,7 @@ from tests.stage.valve import Valve
 from tests.stage.watching import Witness
 
 IMAGE = "v6-node-faults"
+_RUNS = "v6-node.vantage6.ai/run-id"  # the node's own checks come and go as they like
 _LOOK = """
 import json, pathlib
 tasks = pathlib.Path("/tasks")
@@ -103,8 +104,8 @@ class FaultySite:
         """The names of what a run could leave in the namespace, by kind; of Jobs and pods those of runs."""
         found: dict[str, list[str]] = {}
         for kind, selector in (
-            ("jobs", ""),
-            ("pods", "v6-node.vantage6.ai/run-id"),
+            ("jobs", _RUNS),
+            ("pods", _RUNS),
             ("secrets", ""),
             ("configmaps", ""),
             ("networkpolicies", ""),
