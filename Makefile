@@ -20,7 +20,7 @@ $(VENV)/ready: requirements-dev.lock pyproject.toml
 	$(VENV)/bin/uv pip install --quiet --python $(RUN) --no-deps --editable .
 	@touch $@
 
-check: $(VENV)/ready ## Lint, types, unit, property and chart tests (2 minutes)
+check: $(VENV)/ready ## Lint, types, unit, property and chart tests (2 to 3 minutes)
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/mypy
