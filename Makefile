@@ -26,7 +26,7 @@ check: $(VENV)/ready ## Lint, types, unit, property and chart tests (2 to 3 minu
 	$(VENV)/bin/mypy
 	$(PYTEST) -n 2 --dist worksteal tests/unit tests/chart
 
-test: check ## Check, then everything that needs a real server and a real cluster (20 minutes warm)
+test: check ## Check, then everything that needs a real server and a real cluster (half an hour warm)
 	$(PYTEST) -n 3 tests/server -m "not slow"
 	$(PYTEST) -n 3 --dist loadfile --no-loadscope-reorder tests/cluster -m "not slow"
 
