@@ -14,7 +14,7 @@ from typing import Any
 import aiohttp
 
 from benchmarks.serverside import API_PATH, Caller
-from launcher.translation import FromBase64, ToBase64
+from launcher.translation import FromBase64, ToBase64, Translation
 from proxy.blobs import translated
 from tests.stage import StageError
 from tests.stage.federation import Collaboration, Federation
@@ -66,21 +66,17 @@ class Algorithm:
         token = await self._node.call("POST", f"{API_PATH}/token/container", {"task_id": task.id, "image": IMAGE})
         self._headers = {"Authorization": f"Bearer {token['container_token']}"}
 
-    async def get(self, base: str, path: str) -> int:
-        """Read an answer to its end; returns how many bytes it had."""
+    async def get(self, base: str, path: str, translation: Translation | None = None) -> int:
+        """Read an answer to its end, translated if need be; returns how many bytes it had."""
         async with self._http.get(f"{base}{path}", headers=self._headers) as answer:
-            size = sum([len(piece) async for piece in answer.content.iter_any()])
             if answer.status != 200:
                 raise StageError(f"GET {base}{path} was answered {answer.status}.")
-            return size
+            pieces: AsyncIterator[bytes] = answer.content.iter_any()
+            return sum([len(piece) async for piece in (translated(pieces, translation) if translation else pieces)])
 
     async def download(self, base: str, blob: str) -> int:
         """Read a blob; returns how many bytes it has. Directly, it comes in base64, which is undone here."""
-        plain = translated if base == self._server.api else as_it_is
-        async with self._http.get(f"{base}/blobstream/{blob}", headers=self._headers) as answer:
-            if answer.status != 200:
-                raise StageError(f"Blob {blob} was answered {answer.status} by {base}.")
-            return sum([len(piece) async for piece in plain(answer.content.iter_any(), FromBase64())])
+        return await self.get(base, f"/blobstream/{blob}", FromBase64() if base == self._server.api else None)
 
     async def create(self, base: str, content: bytes = b"{}") -> int:
         """Create a subtask with such an input, in the blob store where there is one; returns its number."""
@@ -95,15 +91,13 @@ class Algorithm:
 
     async def upload(self, base: str, size: int) -> str:
         """Put so many bytes into the blob store as a stream; returns the blob's name. Directly, they go as base64."""
-        sent = translated if base == self._server.api else as_it_is
 
         async def pieces() -> AsyncIterator[bytes]:
             for start in range(0, size, _PIECE):
                 yield bytes(min(_PIECE, size - start))
 
-        return str(
-            (await self._post(f"{base}/blobstream", sent(pieces(), ToBase64()), "application/octet-stream"))["uuid"]
-        )
+        sent = translated(pieces(), ToBase64()) if base == self._server.api else pieces()
+        return str((await self._post(f"{base}/blobstream", sent, "application/octet-stream"))["uuid"])
 
     async def _post(self, url: str, data: Any, kind: str) -> dict[str, Any]:
         async with self._http.post(url, data=data, headers={**self._headers, "Content-Type": kind}) as answer:
@@ -121,12 +115,6 @@ class Algorithm:
         await self._node.call("PATCH", path, {"started_at": now})
         await self._node.call("PATCH", path, ended)
         return child
-
-
-async def as_it_is(pieces: AsyncIterator[bytes], _: object) -> AsyncIterator[bytes]:
-    """What comes through the proxy: nothing is left to translate."""
-    async for piece in pieces:
-        yield piece
 
 
 @contextlib.asynccontextmanager
