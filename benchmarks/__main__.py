@@ -50,7 +50,7 @@ def main(
         list[str] | None, typer.Argument(metavar="NAME…", help=f"Of {', '.join(NAMES)}; default: all.")
     ] = None,
     quick: Annotated[bool, typer.Option(help="Few rounds: to see that it works.")] = False,
-    publish: Annotated[bool, typer.Option(help="Write table and pictures into docs/ too.")] = False,
+    publish: Annotated[bool, typer.Option(help="Write table and pictures into docs/ and README.md too.")] = False,
     results: Annotated[Path | None, typer.Option(help="Folder for the results; default: in the cache.")] = None,
     again: Annotated[
         Path | None,
@@ -75,7 +75,7 @@ def main(
     show(record)
     if publish:
         page.publish(record, folder)
-        console.print(f"Published in {page.PAGE}.")
+        console.print(f"Published in {page.PAGE} and {page.README}.")
     console.print(f"Kept in {folder}: results.json, {', '.join(file.name for file in files)}.", soft_wrap=True)
     if any("error" in entry for entry in record.told["benchmarks"].values()):
         sys.exit(1)

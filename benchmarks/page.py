@@ -1,4 +1,4 @@
-"""The table and the pictures, beside the samples they are made of, and in docs/benchmarks.md."""
+"""The table and the pictures, beside the samples they are made of, and in docs/benchmarks.md and the README."""
 
 import shutil
 from pathlib import Path
@@ -10,6 +10,7 @@ from benchmarks.record import ROOT, Record
 from benchmarks.stages import medians
 
 PAGE = ROOT / "docs" / "benchmarks.md"
+README = ROOT / "README.md"
 SAMPLES = ROOT / "docs" / "benchmarks.json"
 IMAGES = ROOT / "docs" / "images"
 BEGIN, END = "<!-- figures: made by `python -m benchmarks --publish` -->", "<!-- end of figures -->"
@@ -68,15 +69,20 @@ def _product(product: dict[str, Any]) -> str:
 
 
 def publish(record: Record, folder: Path) -> None:
-    """Put table, pictures and samples into the documentation."""
+    """Put table, pictures and samples into the documentation, and the table and what it looks like into the README."""
     IMAGES.mkdir(exist_ok=True)
     record.write_to(SAMPLES)
-    pictures = []
-    for name, what in PICTURES.items():
-        if (folder / name).exists():
-            shutil.copy(folder / name, IMAGES / name)
-            pictures.append(f"![{what}](images/{name})")
-    before, _, rest = PAGE.read_text().partition(BEGIN)
+    pictures = {name: what for name, what in PICTURES.items() if (folder / name).exists()}
+    for name in pictures:
+        shutil.copy(folder / name, IMAGES / name)
+    shown = [f"![{what}](images/{name})" for name, what in pictures.items()]
     samples = f"All samples: [{SAMPLES.name}]({SAMPLES.name})."
-    text = "\n\n".join([table(record), circumstances(record), samples, *pictures])
-    PAGE.write_text(f"{before}{BEGIN}\n\n{text}\n\n{END}{rest.partition(END)[2]}")
+    _replace(PAGE, [table(record), circumstances(record), samples, *shown])
+    at_a_glance = [f"![{what}](docs/images/{name})" for name, what in pictures.items() if name == GOALS_PICTURE]
+    _replace(README, [table(record), *at_a_glance])
+
+
+def _replace(page: Path, parts: list[str]) -> None:
+    before, _, rest = page.read_text().partition(BEGIN)
+    text = "\n\n".join(parts)
+    page.write_text(f"{before}{BEGIN}\n\n{text}\n\n{END}{rest.partition(END)[2]}")

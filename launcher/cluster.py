@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping
 from datetime import UTC, datetime
 
+from launcher import abridged
 from launcher.kubeapi import APPLY, ApiRefusal, KubeApi, Tree
 from launcher.mirror import RUN_ID, Mirror, name, run_id
 from launcher.networkpolicies import ROLE, selecting
@@ -36,8 +37,8 @@ class Cluster:
         self._core = f"/api/v1/namespaces/{namespace}"
         self._jobs_path = f"/apis/batch/v1/namespaces/{namespace}/jobs"
         self._policies_path = f"/apis/networking.k8s.io/v1/namespaces/{namespace}/networkpolicies"
-        self._jobs = Mirror(api, self._jobs_path, self._changed, key=run_id, selector=RUN_ID)
-        self._pods = Mirror(api, f"{self._core}/pods", self._changed, key=run_id, selector=RUN_ID)
+        self._jobs = Mirror(api, self._jobs_path, self._changed, key=run_id, selector=RUN_ID, shorten=abridged.job)
+        self._pods = Mirror(api, f"{self._core}/pods", self._changed, key=run_id, selector=RUN_ID, shorten=abridged.pod)
         self._policies = Mirror(api, self._policies_path, self._policies_changed, key=name)
         self._troubles = Troubles(api, f"{self._core}/events", self._told)
 
@@ -102,7 +103,7 @@ class Cluster:
     async def read_job(self, name: str) -> Tree | None:
         """The Job of that name, asked of the API server now."""
         try:
-            return self._jobs.keep(await self._api.call("GET", f"{self._jobs_path}/{name}"))
+            return self._jobs.keep(abridged.job(await self._api.call("GET", f"{self._jobs_path}/{name}")))
         except ApiRefusal as refusal:
             if refusal.status == 404:
                 return None
@@ -112,7 +113,7 @@ class Cluster:
         """Have the pod of a run known as it is now, asked of the API server."""
         query = {"labelSelector": f"{RUN_ID}={run_id}"}
         for pod in (await self._api.call("GET", f"{self._core}/pods", query))["items"]:
-            self._pods.keep(pod)
+            self._pods.keep(abridged.pod(pod))
 
     async def create_job(self, manifest: Tree) -> Tree | None:
         """Create a Job and return it, or None if there is one of its name.
@@ -122,7 +123,7 @@ class Cluster:
         """
         try:
             # Known at once, not only when the watch says so: nobody may think that the run has no Job.
-            return self._jobs.keep(await self._api.call("POST", self._jobs_path, body=manifest))
+            return self._jobs.keep(abridged.job(await self._api.call("POST", self._jobs_path, body=manifest)))
         except ApiRefusal as refusal:
             if refusal.status == 409:
                 return None

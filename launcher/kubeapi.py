@@ -5,7 +5,6 @@ and parses every object twice.
 """
 
 import asyncio
-import json
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -14,6 +13,7 @@ from email.utils import parsedate_to_datetime
 from typing import Any
 
 import aiohttp
+import orjson
 from kubernetes.aio import client, config
 from kubernetes.aio.client.exceptions import ApiException
 
@@ -94,7 +94,7 @@ class KubeApi:
                 await self._pace.turn()
             try:
                 async with self._answer(method, path, query, body, _CALL, content_type=content_type) as response:
-                    return dict(json.loads(await response.read()))
+                    return dict(orjson.loads(await response.read()))
             except ClusterUnavailable as error:
                 if error.busy:
                     self._pace.hold(error.retry_after)
@@ -179,7 +179,7 @@ def _verb(method: str, path: str, query: Tree) -> str:
 
 def _refusal(status: int, text: str, retry_after: str = "") -> Exception:
     try:
-        message = str(json.loads(text)["message"])
+        message = str(orjson.loads(text)["message"])
     except (ValueError, KeyError, TypeError):
         message = text[:500]
     # 401 passes too: the service account's token is renewed under our feet.

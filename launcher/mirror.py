@@ -5,10 +5,11 @@ happens: https://kubernetes.io/docs/reference/using-api/api-concepts/#efficient-
 """
 
 import asyncio
-import json
 import logging
 from collections.abc import Callable, Hashable
 from typing import Generic, TypeVar
+
+import orjson
 
 from launcher.backoff import Backoff
 from launcher.kubeapi import ApiRefusal, ClusterUnavailable, KubeApi, Tree
@@ -59,7 +60,7 @@ class Mirror(Generic[Key]):
         self._query = {name: text for name, text in (("labelSelector", selector), ("fieldSelector", fields)) if text}
 
     def keep(self, item: Tree) -> Tree:
-        """Take note of an object, and return it."""
+        """Take note of an object, as `shorten` made it, and return it."""
         item["metadata"].pop("managedFields", None)
         self.seen[self._key(item)] = item
         return item
@@ -110,7 +111,7 @@ class Mirror(Generic[Key]):
         asked = {"resourceVersion": version, "watch": "true", "allowWatchBookmarks": "true"}
         query = {**self._query, **asked, "timeoutSeconds": _WATCH_SECONDS}
         async for line in self._api.lines(self._path, query):
-            event = json.loads(line)
+            event = orjson.loads(line)
             if event["type"] == "ERROR":  # e.g. 410 Gone: the version is too old
                 raise ApiRefusal(event["object"].get("code", 0), str(event["object"].get("message")))
             version = str(event["object"]["metadata"]["resourceVersion"])

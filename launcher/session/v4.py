@@ -111,14 +111,14 @@ class V4Session:
         if task_id is not None:
             query["task_id"] = task_id
         first = await self._rest.call("GET", "/run", params=query, reading=without_input())
-        found = {run["id"]: run for run in first["data"]}
+        found = {run["id"]: parse_run(run) for run in first["data"]}
         # A run that ends meanwhile moves the later ones to earlier pages: read from the last page to the first,
         # and none is missed.
         pages = page_count(first)
         for page in range(pages, 0, -1) if pages > 1 else ():
             answer = await self._rest.call("GET", "/run", params={**query, "page": page}, reading=without_input())
-            found.update((run["id"], run) for run in answer["data"])
-        return [parse_run(found[key]) for key in sorted(found)]
+            found.update((run["id"], parse_run(run)) for run in answer["data"])
+        return [found[key] for key in sorted(found)]
 
     async def find(self, run_id: int) -> Run | None:
         try:

@@ -158,9 +158,10 @@ def test_without_measurements_there_is_a_table_and_no_picture(tmp_path: Path) ->
 def test_publishing_replaces_what_was_published_before(
     record: Record, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    shown = tmp_path / "benchmarks.md"
-    shown.write_text(f"Before.\n{page.BEGIN}\nfrom last year\n{page.END}\nAfter.\n")
-    monkeypatch.setattr(page, "PAGE", shown)
+    shown, glance = tmp_path / "benchmarks.md", tmp_path / "README.md"
+    for name, file in {"PAGE": shown, "README": glance}.items():
+        file.write_text(f"Before.\n{page.BEGIN}\nfrom last year\n{page.END}\nAfter.\n")
+        monkeypatch.setattr(page, name, file)
     monkeypatch.setattr(page, "IMAGES", tmp_path / "images")
     monkeypatch.setattr(page, "SAMPLES", tmp_path / "benchmarks.json")
     folder = tmp_path / "results"
@@ -168,17 +169,20 @@ def test_publishing_replaces_what_was_published_before(
     page.write(record, folder)
     for _ in range(2):
         page.publish(record, folder)
-    text = shown.read_text()
-    assert text.startswith("Before.\n") and text.endswith("\nAfter.\n")
-    assert "from last year" not in text
-    assert text.count(page.BEGIN) == 1
-    assert f"images/{page.WATERFALL}" in text
+    for text in (shown.read_text(), glance.read_text()):
+        assert text.startswith("Before.\n") and text.endswith("\nAfter.\n")
+        assert "from last year" not in text
+        assert text.count(page.BEGIN) == 1
+        assert page.table(record) in text
+    assert f"(images/{page.WATERFALL})" in shown.read_text()
+    assert f"(docs/images/{page.GOALS_PICTURE})" in glance.read_text()
     assert (tmp_path / "images" / page.GOALS_PICTURE).exists()
     assert page.table(Record.read(tmp_path / "benchmarks.json")) == page.table(record)
 
 
-def test_the_page_has_a_place_for_the_figures() -> None:
-    text = page.PAGE.read_text()
+@pytest.mark.parametrize("file", [page.PAGE, page.README], ids=lambda file: file.name)
+def test_the_pages_have_a_place_for_the_figures(file: Path) -> None:
+    text = file.read_text()
     assert text.index(page.BEGIN) < text.index(page.END)
 
 
