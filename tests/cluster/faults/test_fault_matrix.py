@@ -46,7 +46,8 @@ def test_one_fault_for_each_step_changes_nothing(each: Case, played: Played) -> 
 
 
 def test_after_one_fault_for_each_step_nothing_is_left(played: Played) -> None:
-    assert played("one for each step", ONE_FOR_EACH).left_behind == []
+    left = played("one for each step", ONE_FOR_EACH).left_behind
+    assert not left, "\n".join(left)
 
 
 @pytest.mark.slow
@@ -59,7 +60,8 @@ def test_every_fault_at_every_step_changes_nothing(each: Case, played: Played) -
 @pytest.mark.slow
 @pytest.mark.parametrize("fault", Fault)
 def test_after_a_fault_at_every_step_nothing_is_left(fault: Fault, played: Played) -> None:
-    assert played(fault.value, [each for each in EVERY if each.fault is fault]).left_behind == []
+    left = played(fault.value, [each for each in EVERY if each.fault is fault]).left_behind
+    assert not left, "\n".join(left)
 
 
 @pytest.mark.slow
@@ -71,7 +73,7 @@ def test_killed_before_each_change_of_the_volume_changes_nothing(step, site: Fau
     cases = [Case(step, Fault.KILLED_WITHIN, nth) for nth in range(1, changes + 1)]
     verdicts = played(f"every change of {step}", cases)
     assert {name: found for name, found in verdicts.of_case.items() if found} == {}
-    assert verdicts.left_behind == []
+    assert not verdicts.left_behind, "\n".join(verdicts.left_behind)
 
 
 def undisturbed(site: FaultySite, wanted: Wanted) -> dict[str, int]:
