@@ -71,9 +71,10 @@ def registries(source: object, work: Work) -> list[dict[str, str]]:
     for index, entry in enumerate(work.entries(source, "docker_registries", place)):
         key = f"docker_registries[{index}]"
         given = work.section(entry, key, REGISTRY, place)
-        login = {name: text_of(given.get(name)).strip() for name in REGISTRY}
-        if not all(login.values()) or re.search(r"\s", login["registry"]):
-            work.fill_in(key, "it lacks registry, username or password; add the login, or name its Secret", place)
+        login = {name: text_of(given.get(name)) for name in REGISTRY}
+        if not all(text.strip() for text in login.values()) or re.search(r"\s", login["registry"]):
+            lacks = "it lacks registry, username or password, or the registry has blanks in it"
+            work.fill_in(key, f"{lacks}; add the login, or name its Secret", place)
             continue
         logins.append(login)
         if work.site.secrets:

@@ -62,7 +62,7 @@ async def test_what_runs_is_ended_and_delivered_and_what_waits_stays_open(world)
     ((run_id, status, _, log),) = world.deliveries
     assert (run_id, status) == (7, RunStatus.KILLED) and log.endswith(SENTENCE)
     assert world.executions == [7]
-    await world.reconciler.close(0)
+    await world.reconciler.close(5)  # what is under way, the removal of files, ends first
     assert not left(world)
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import jsonschema
 import pytest
 import yaml
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from launcher.config.node import NodeSection
@@ -68,6 +68,7 @@ def _lost(path: str, value: Any, home: Any, said: set[str]) -> Iterator[str]:
 
 @settings(deadline=None, max_examples=300, suppress_health_check=[HealthCheck.too_slow])
 @given(files, sites)
+@example({"docker_registries": [{"username": "node", "password": "key ", "registry": "host\x85"}]}, Site())
 def test_nothing_is_lost_and_the_schema_takes_it(source: Any, site: Site):
     made = translate(source, site)
     assert lost(source, made) == []
