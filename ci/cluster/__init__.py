@@ -64,21 +64,22 @@ class Cluster:
 def foreign() -> Path | None:
     """The kubeconfig that KUBECONFIG names (the first, if it names several), unless it is a local cluster's."""
     names = [Path(name) for name in os.environ.get("KUBECONFIG", "").split(os.pathsep) if name]
-    ours = {Home.of(enforcing=enforcing).kubeconfig for enforcing in (True, False)}
+    ours = {home.kubeconfig for home in Home.every()}
     return names[0] if names and names[0] not in ours else None
 
 
-def ensure(*, enforcing: bool = True) -> Cluster:
+def ensure(*, enforcing: bool = True, nodes: int = 1) -> Cluster:
     """The cluster to test on: KUBECONFIG's, or else the local one, booted if need be.
 
-    With ``enforcing`` False, a second local cluster, in which NetworkPolicies have no effect.
+    With ``enforcing`` False, another local cluster, in which NetworkPolicies have no effect; with ``nodes`` 2, another
+    one of two machines.
 
     Raises:
         ClusterError: in one sentence, when there is none and none can be made.
     """
     kubeconfig = foreign()
     if kubeconfig is None:
-        home = Home.of(enforcing=enforcing)
+        home = Home.of(enforcing=enforcing, nodes=nodes)
         return Cluster(home.kubeconfig, home, lifecycle.up(home, using=True))
     if not kubeconfig.exists():
         raise ClusterError(f"KUBECONFIG names {kubeconfig}, which does not exist: correct or unset it.")

@@ -13,16 +13,17 @@ from ci.cluster.places import SLOTS, Home
 
 app = typer.Typer(help=__doc__, add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
 
-NoPolicy = Annotated[bool, typer.Option("--no-policy", help="The second cluster, which enforces no NetworkPolicy.")]
+NoPolicy = Annotated[bool, typer.Option("--no-policy", help="Another cluster, which enforces no NetworkPolicy.")]
+Nodes = Annotated[int, typer.Option("--nodes", min=1, max=2, help="With 2: another cluster, of two machines.")]
 
 
 @app.command()
-def up(no_policy: NoPolicy = False) -> None:
+def up(no_policy: NoPolicy = False, nodes: Nodes = 1) -> None:
     """Boot the local cluster, or repair it, unless it is well; the first time builds it (about 15 minutes)."""
     if kubeconfig := foreign():
         print(f"KUBECONFIG is set: {kubeconfig} is used, and nothing is built.")
         return
-    home = Home.of(enforcing=not no_policy)
+    home = Home.of(enforcing=not no_policy, nodes=nodes)
     lifecycle.up(home)
     print(f"export KUBECONFIG={home.kubeconfig}")
 
@@ -30,13 +31,15 @@ def up(no_policy: NoPolicy = False) -> None:
 @app.command()
 def down(
     no_policy: NoPolicy = False,
+    nodes: Nodes = 1,
     force: Annotated[bool, typer.Option("--force", help="Even while a test or a demo is using it.")] = False,
 ) -> None:
-    """Take the local clusters down (with --no-policy only the second), and leave nothing behind."""
-    for enforcing in (False,) if no_policy else (False, True):
-        home = Home.of(enforcing=enforcing)
+    """Take the local clusters down (with --no-policy or --nodes only that one), and leave nothing behind."""
+    chosen = Home.of(enforcing=not no_policy, nodes=nodes)
+    others = [home for home in Home.every()[1:] if home.root.exists()] if chosen == Home.of() else []
+    for home in [*others, chosen]:
         ran = lifecycle.down(home, force=force)
-        if ran or enforcing or no_policy:
+        if ran or home == chosen:
             print(f"{home.root.name}: {'down' if ran else 'was not running'}")
 
 
@@ -46,11 +49,13 @@ def status() -> None:
     if kubeconfig := foreign():
         print(f"KUBECONFIG is set: {kubeconfig} is used.")
         return
-    well = _describe(Home.of(enforcing=True))
-    if Home.of(enforcing=False).root.exists():
-        _describe(Home.of(enforcing=False))
+    normal, *others = Home.every()
+    well = _describe(normal)
+    for home in others:
+        if home.root.exists():
+            _describe(home)
     clusters = processes.running()
-    ours = [processes.of(Home.of(enforcing=enforcing)) for enforcing in (True, False)]
+    ours = [processes.of(home) for home in Home.every()]
     for node in clusters:
         if node not in ours:
             print(f"another cache's cluster: {node.root}, process {node.pid}" + (", abandoned" if node.orphan else ""))
@@ -61,17 +66,17 @@ def status() -> None:
 
 
 @app.command()
-def load(tars: list[Path], no_policy: NoPolicy = False) -> None:
+def load(tars: list[Path], no_policy: NoPolicy = False, nodes: Nodes = 1) -> None:
     """Import the images of OCI archives into the local cluster."""
-    home = Home.of(enforcing=not no_policy)
+    home = Home.of(enforcing=not no_policy, nodes=nodes)
     imported = containerd.load(home, tars)
     print("\n".join(imported) if imported else "all there already")
 
 
 @app.command()
-def env(no_policy: NoPolicy = False) -> None:
+def env(no_policy: NoPolicy = False, nodes: Nodes = 1) -> None:
     """Print the line that makes a shell use the cluster: eval $(python -m ci.cluster env)."""
-    print(f"export KUBECONFIG={foreign() or Home.of(enforcing=not no_policy).kubeconfig}")
+    print(f"export KUBECONFIG={foreign() or Home.of(enforcing=not no_policy, nodes=nodes).kubeconfig}")
 
 
 def _describe(home: Home) -> bool:

@@ -5,6 +5,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import yaml
 
@@ -28,8 +29,9 @@ def boot(home: Home, say: Callable[[str], None]) -> None:
     except BaseException as error:
         reason = _reason(home, error)
         shutil.rmtree(home.failed, ignore_errors=True)
-        if home.log.exists():
-            shutil.copytree(home.log, home.failed)
+        for state in home.states:
+            if (state / "log").exists():
+                shutil.copytree(state / "log", home.failed / state.relative_to(home.state))
         teardown.down(home)
         if reason:
             raise ClusterError(f"The cluster did not boot: {reason} (all logs: {home.failed})") from error
@@ -39,10 +41,10 @@ def boot(home: Home, say: Callable[[str], None]) -> None:
 
 def _reason(home: Home, error: BaseException) -> str:
     """Why the boot ended: the daemon that did, if one did, else what was being done. Empty for an interruption."""
-    failed = home.state / "failed"
-    if failed.exists():
-        reason = failed.read_text()
-        return f"{reason}: {_end_of_log(home, reason.split()[0])}"
+    for state in reversed(home.states):  # the first one's reason is that the other ended
+        if (state / "failed").exists():
+            reason = (state / "failed").read_text()
+            return f"{reason}: {_end_of_log(state / 'log', reason.split()[0])}"
     if isinstance(error, subprocess.CalledProcessError):
         message = (error.stderr or b"").decode(errors="replace").strip()
         return f"{' '.join(map(str, error.cmd))}: {message}"
@@ -59,7 +61,8 @@ def _start(home: Home) -> Addresses:
             raise ClusterError(f"All {SLOTS} places for local clusters on this machine are taken: take one down.")
         addresses = Addresses(free[0])
         files.write(home, addresses)
-        node.make_cgroups(addresses)
+        for machine in home.machines(addresses):
+            node.make_cgroups(machine)
         pid = _spawn(home, addresses.slot)
         for command in node.host_network(addresses, pid):
             subprocess.run(command, check=True, capture_output=True)
@@ -82,7 +85,7 @@ def _spawn(home: Home, slot: int) -> int:
     deadline = time.monotonic() + 10
     while (found := processes.of(home)) is None or found.orphan:
         if process.poll() is not None or time.monotonic() > deadline:
-            raise ClusterError(f"the node's first process did not start: {_end_of_log(home, 'supervisor')}")
+            raise ClusterError(f"the node's first process did not start: {_end_of_log(home.log, 'supervisor')}")
         time.sleep(0.01)
     return found.pid
 
@@ -99,8 +102,9 @@ def _fill(home: Home, addresses: Addresses, say: Callable[[str], None]) -> None:
     _await(home, "the API server", lambda: kubectl.succeeds("get", "--raw", "/readyz"))
     say("API server ready")
     contents.apply(kubectl, addresses)
-    _await(home, "the node", kubectl.node_ready)
-    say("node ready, network policies " + ("enforced by Cilium" if home.enforcing else "NOT enforced"))
+    _await(home, "the node", lambda: kubectl.nodes_ready(home.nodes))
+    ready = "node ready" if home.nodes == 1 else f"{home.nodes} nodes ready"
+    say(f"{ready}, network policies " + ("enforced by Cilium" if home.enforcing else "NOT enforced"))
     _await(home, "DNS and storage", lambda: all(kubectl.available(*deployment) for deployment in contents.DEPLOYMENTS))
     say("DNS and storage ready")
     kubeconfig.rename(home.kubeconfig)
@@ -110,12 +114,12 @@ def _await(home: Home, what: str, ready: Callable[[], bool]) -> None:
     deadline = time.monotonic() + _PATIENCE
     while not ready():
         if processes.of(home) is None:
-            raise ClusterError(f"the node ended while {what} was waited for: {_end_of_log(home, 'supervisor')}")
+            raise ClusterError(f"the node ended while {what} was waited for: {_end_of_log(home.log, 'supervisor')}")
         if time.monotonic() > deadline:
             raise ClusterError(f"{what} is not ready after {_PATIENCE:.0f} s")
         time.sleep(0.1)
 
 
-def _end_of_log(home: Home, daemon: str) -> str:
-    log = home.log / f"{daemon}.log"
+def _end_of_log(folder: Path, daemon: str) -> str:
+    log = folder / f"{daemon}.log"
     return log.read_text(errors="replace")[-800:].strip() if log.exists() else "it logged nothing"

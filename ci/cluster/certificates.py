@@ -1,6 +1,7 @@
 """The cluster's own certificate authority, and the certificates of its parts. Kept for one cluster's life only."""
 
-from dataclasses import dataclass
+import shutil
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from ipaddress import IPv4Address
 from pathlib import Path
@@ -10,10 +11,11 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-from ci.cluster.places import NODE, Addresses
+from ci.cluster.places import Addresses, Machine
 
 _LIFETIME = timedelta(days=3650)
 _SERVER, _CLIENT = ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH
+_LOCAL = IPv4Address("127.0.0.1")
 _API_SERVER_NAMES = [
     "kubernetes",
     "kubernetes.default",
@@ -21,15 +23,11 @@ _API_SERVER_NAMES = [
     "kubernetes.default.svc.cluster.local",
     "localhost",
 ]
-CLIENTS = {
+_CONTROL = {
     "admin": ("admin", "system:masters"),
-    "cilium": ("cilium", "system:masters"),
     "controller-manager": ("system:kube-controller-manager", ""),
     "scheduler": ("system:kube-scheduler", ""),
-    "proxy": ("system:kube-proxy", ""),
-    "kubelet": (f"system:node:{NODE}", "system:nodes"),
 }
-"""Certificate -> user and group, which Kubernetes' own RBAC bootstrap binds to what each component may do."""
 
 
 @dataclass(frozen=True)
@@ -69,21 +67,41 @@ class Authority:
         _write(self.folder, file, key, builder.sign(self.key, hashes.SHA256()))
 
 
-def create(folder: Path, addresses: Addresses) -> None:
-    """Write the authority, every component's certificate and the key that signs service account tokens."""
+def clients(machine: Machine) -> dict[str, tuple[str, str]]:
+    """Certificate -> user and group, which Kubernetes' own RBAC bootstrap binds to what each component may do."""
+    return {
+        **(_CONTROL if machine.first else {}),
+        "cilium": ("cilium", "system:masters"),
+        "proxy": ("system:kube-proxy", ""),
+        "kubelet": (f"system:node:{machine.name}", "system:nodes"),
+    }
+
+
+def create(folder: Path, addresses: Addresses) -> Authority:
+    """Write the authority, the first machine's certificates and the key that signs service account tokens."""
     authority = Authority.create(folder)
-    local = IPv4Address("127.0.0.1")
-    authority.issue(
-        "apiserver", "kube-apiserver", server=[*_API_SERVER_NAMES, addresses.api_service, addresses.node, local]
-    )
-    for file, (user, group) in CLIENTS.items():
-        names: list[str | IPv4Address] | None = [NODE, addresses.node, local] if file == "kubelet" else None
-        authority.issue(file, user, group, server=names)
+    names: list[str | IPv4Address] = [*_API_SERVER_NAMES, addresses.api_service, addresses.node, _LOCAL]
+    authority.issue("apiserver", "kube-apiserver", server=names)
+    _identify(authority, Machine(addresses))
     tokens = rsa.generate_private_key(public_exponent=65537, key_size=2048)
     (folder / "tokens.key").write_bytes(_pem(tokens))
     (folder / "tokens.pub").write_bytes(
         tokens.public_key().public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
     )
+    return authority
+
+
+def join(authority: Authority, folder: Path, machine: Machine) -> None:
+    """Write the certificates of a further machine."""
+    folder.mkdir(parents=True)
+    shutil.copy(authority.folder / "ca.crt", folder)
+    _identify(replace(authority, folder=folder), machine)
+
+
+def _identify(authority: Authority, machine: Machine) -> None:
+    for file, (user, group) in clients(machine).items():
+        names: list[str | IPv4Address] | None = [machine.name, machine.address, _LOCAL] if file == "kubelet" else None
+        authority.issue(file, user, group, server=names)
 
 
 def _name(user: str, group: str) -> x509.Name:

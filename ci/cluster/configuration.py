@@ -7,8 +7,8 @@ from typing import Any
 
 import yaml
 
-from ci.cluster.certificates import CLIENTS
-from ci.cluster.places import INSIDE, NODE, Addresses
+from ci.cluster.certificates import clients
+from ci.cluster.places import INSIDE, Addresses, Machine
 
 PKI = INSIDE / "pki"
 CONTAINERD_SOCKET = INSIDE / "containerd.sock"
@@ -67,8 +67,9 @@ exec /usr/bin/clang-{version} "$@" -Wno-error
 """
 
 
-def texts(addresses: Addresses) -> dict[str, str]:
-    """The configuration of every daemon."""
+def texts(machine: Machine) -> dict[str, str]:
+    """The configuration of every daemon of a machine."""
+    control = {"scheduler.yaml": yaml.safe_dump(_scheduler())} if machine.first else {}
     return {
         "resolv.conf": "",
         "containerd.toml": _CONTAINERD.format(
@@ -79,10 +80,10 @@ def texts(addresses: Addresses) -> dict[str, str]:
             configuration=CNI_CONFIGURATION,
         ),
         f"{CNI_CONFIGURATION.name}/05-cilium.conflist": json.dumps(_cni()),
-        "kubelet.yaml": yaml.safe_dump(_kubelet(addresses)),
-        "scheduler.yaml": yaml.safe_dump(_scheduler()),
-        "proxy.yaml": yaml.safe_dump(_proxy(addresses)),
-        **{f"{user}.kubeconfig": yaml.safe_dump(kubeconfig(addresses, user)) for user in CLIENTS},
+        "kubelet.yaml": yaml.safe_dump(_kubelet(machine)),
+        **control,
+        "proxy.yaml": yaml.safe_dump(_proxy(machine)),
+        **{f"{user}.kubeconfig": yaml.safe_dump(kubeconfig(machine.addresses, user)) for user in clients(machine)},
     }
 
 
@@ -121,7 +122,7 @@ def _cni() -> dict[str, Any]:
     return {"cniVersion": "0.3.1", "name": "cilium", "plugins": [cilium, ports]}
 
 
-def _kubelet(addresses: Addresses) -> dict[str, Any]:
+def _kubelet(machine: Machine) -> dict[str, Any]:
     return {
         "apiVersion": "kubelet.config.k8s.io/v1beta1",
         "kind": "KubeletConfiguration",
@@ -135,11 +136,11 @@ def _kubelet(addresses: Addresses) -> dict[str, Any]:
         "tlsCertFile": str(PKI / "kubelet.crt"),
         "tlsPrivateKeyFile": str(PKI / "kubelet.key"),
         "cgroupDriver": "cgroupfs",
-        "cgroupRoot": f"/{addresses.cgroup}",
+        "cgroupRoot": f"/{machine.cgroup}",
         "failCgroupV1": False,
         "failSwapOn": False,
         "containerRuntimeEndpoint": f"unix://{CONTAINERD_SOCKET}",
-        "clusterDNS": [str(addresses.dns_service)],
+        "clusterDNS": [str(machine.addresses.dns_service)],
         "clusterDomain": "cluster.local",
         "resolvConf": str(INSIDE / "resolv.conf"),
         "healthzBindAddress": "127.0.0.1",
@@ -176,17 +177,17 @@ def _scheduler() -> dict[str, Any]:
     }
 
 
-def _proxy(addresses: Addresses) -> dict[str, Any]:
+def _proxy(machine: Machine) -> dict[str, Any]:
     return {
         "apiVersion": "kubeproxy.config.k8s.io/v1alpha1",
         "kind": "KubeProxyConfiguration",
         "clientConnection": {"kubeconfig": str(INSIDE / "proxy.kubeconfig")},
         "mode": "nftables",
-        "hostnameOverride": NODE,
-        "clusterCIDR": f"{addresses.pods},{addresses.pods6}",
-        "bindAddress": str(addresses.node),
+        "hostnameOverride": machine.name,
+        "clusterCIDR": f"{machine.addresses.pods},{machine.addresses.pods6}",
+        "bindAddress": str(machine.address),
         "healthzBindAddress": "127.0.0.1:10256",
         "metricsBindAddress": "127.0.0.1:10249",
         "conntrack": {"maxPerCore": 0},  # the kernel's own limit: it may not be raised from here
-        "nodePortAddresses": [f"{addresses.node}/32", f"{addresses.node6}/128"],
+        "nodePortAddresses": [f"{machine.address}/32", f"{machine.address6}/128"],
     }

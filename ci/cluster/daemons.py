@@ -1,5 +1,6 @@
 """The daemons of the node: their arguments, and what has to be there before each is started."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,35 +13,67 @@ from ci.cluster.configuration import (
     PKI,
 )
 from ci.cluster.node import LINK, WAN
-from ci.cluster.places import INSIDE, INTERNET6_HOST, INTERNET_HOST, INTERNET_NAME, METADATA, NODE, RANGE, Addresses
+from ci.cluster.places import (
+    INSIDE,
+    INTERNET6_HOST,
+    INTERNET_HOST,
+    INTERNET_NAME,
+    METADATA,
+    RANGE,
+    Addresses,
+    Machine,
+)
 
 ETCD_PORT = 2379
 _ETCD = {"tcp": ["127.0.0.1", ETCD_PORT]}
 _CONTAINERD = {"unix": str(CONTAINERD_SOCKET)}
 
 
-def daemons(addresses: Addresses, *, enforcing: bool) -> list[dict[str, Any]]:
-    """All daemons in the order of their start; ``enforcing``: whether NetworkPolicies count."""
+def daemons(machine: Machine, others: Sequence[Machine] = (), *, enforcing: bool) -> list[dict[str, Any]]:
+    """All daemons of a machine, where there are others too, in the order of their start.
+
+    ``enforcing``: whether NetworkPolicies count.
+    """
+    addresses = machine.addresses
     api = {"tcp": [str(addresses.node), API_PORT]}
+    containerd, *everywhere = _everywhere(machine, others, enforcing=enforcing)
+    if not machine.first:
+        return [containerd, *everywhere]
     return [
         _daemon("internet", _internet()),
-        _daemon("etcd", _etcd()),
+        _daemon("etcd", _etcd(machine)),
+        containerd,
+        _daemon("apiserver", _api_server(addresses), _ETCD),
+        *(_daemon(other.name, _machine(other), api) for other in others),
+        _daemon("controller-manager", _controller_manager(addresses), api),
+        _daemon("scheduler", ["kube-scheduler", f"--config={INSIDE}/scheduler.yaml", "--bind-address=127.0.0.1"]),
+        *everywhere,
+    ]
+
+
+def _everywhere(machine: Machine, others: Sequence[Machine], *, enforcing: bool) -> list[dict[str, Any]]:
+    """What makes a machine one of the cluster's."""
+    return [
         _daemon(
             "containerd",
             ["containerd", "--config", f"{INSIDE}/containerd.toml"],
             env={"CILIUM_SOCK": str(CILIUM_SOCKET)},
         ),
-        _daemon("apiserver", _api_server(addresses), _ETCD),
-        _daemon("controller-manager", _controller_manager(addresses), api),
-        _daemon("scheduler", ["kube-scheduler", f"--config={INSIDE}/scheduler.yaml", "--bind-address=127.0.0.1"]),
         _daemon("proxy", ["kube-proxy", f"--config={INSIDE}/proxy.yaml"]),
-        _daemon("kubelet", _kubelet(addresses), _CONTAINERD),
+        _daemon("kubelet", _kubelet(machine), _CONTAINERD),
         _daemon(
             "cilium",
-            _cilium(addresses, enforcing=enforcing),
-            env={"K8S_NODE_NAME": NODE, "CILIUM_K8S_NAMESPACE": "kube-system"},
+            _cilium(machine, others, enforcing=enforcing),
+            env={"K8S_NODE_NAME": machine.name, "CILIUM_K8S_NAMESPACE": "kube-system"},
         ),
     ]
+
+
+def _machine(machine: Machine) -> list[str]:
+    """Another machine: a supervisor in namespaces of its own, which ends with its daemons as the first one does."""
+    namespaces = ["--mount", "--propagation=private", "--pid", "--ipc", "--uts", "--kill-child=SIGKILL"]
+    enter = ["nsenter", f"--net=/run/netns/{machine.name}", "unshare", *namespaces]
+    return [*enter, "@python", "-I", f"{INSIDE}/supervisor.py", str((INSIDE / machine.folder).parent)]
 
 
 def _daemon(name: str, argv: list[str], *needs: dict[str, Any], env: dict[str, str] | None = None) -> dict[str, Any]:
@@ -53,17 +86,17 @@ def _internet() -> list[str]:
     return ["nsenter", "--net=/run/netns/internet", *python]
 
 
-def _etcd() -> list[str]:
+def _etcd(machine: Machine) -> list[str]:
     client, peer = f"http://127.0.0.1:{ETCD_PORT}", "http://127.0.0.1:2380"
     return [
         "etcd",
-        f"--name={NODE}",
+        f"--name={machine.name}",
         f"--data-dir={INSIDE}/etcd",
         f"--listen-client-urls={client}",
         f"--advertise-client-urls={client}",
         f"--listen-peer-urls={peer}",
         f"--initial-advertise-peer-urls={peer}",
-        f"--initial-cluster={NODE}={peer}",
+        f"--initial-cluster={machine.name}={peer}",
         "--unsafe-no-fsync",  # a cluster that dies is replaced, not restored
         "--log-level=warn",
     ]
@@ -118,20 +151,21 @@ def _controller_manager(addresses: Addresses) -> list[str]:
     ]
 
 
-def _kubelet(addresses: Addresses) -> list[str]:
+def _kubelet(machine: Machine) -> list[str]:
     return [
         "kubelet",
         f"--config={INSIDE}/kubelet.yaml",
         f"--kubeconfig={INSIDE}/kubelet.kubeconfig",
         "--root-dir=/var/lib/kubelet",
         f"--cert-dir={PKI}",
-        f"--hostname-override={NODE}",
-        f"--node-ip={addresses.node},{addresses.node6}",
+        f"--hostname-override={machine.name}",
+        f"--node-ip={machine.address},{machine.address6}",
     ]
 
 
-def _cilium(addresses: Addresses, *, enforcing: bool) -> list[str]:
+def _cilium(machine: Machine, others: Sequence[Machine], *, enforcing: bool) -> list[str]:
     state = INSIDE / "cilium"
+    devices = [LINK, *([WAN, *(other.name for other in others)] if machine.first else [])]
     agent = [
         "cilium-agent",
         f"--k8s-kubeconfig-path={INSIDE}/cilium.kubeconfig",
@@ -143,7 +177,7 @@ def _cilium(addresses: Addresses, *, enforcing: bool) -> list[str]:
         "--enable-ipv6-masquerade=false",
         "--routing-mode=native",
         f"--ipv4-native-routing-cidr={RANGE}",
-        f"--ipv6-native-routing-cidr={addresses.block6}",
+        f"--ipv6-native-routing-cidr={machine.addresses.block6}",
         "--kube-proxy-replacement=false",
         "--bpf-lb-sock=false",
         "--enable-l7-proxy=false",
@@ -159,7 +193,8 @@ def _cilium(addresses: Addresses, *, enforcing: bool) -> list[str]:
         f"--socket-path={CILIUM_SOCKET}",
         f"--cgroup-root={state}/cgroup",
         "--bpf-root=/sys/fs/bpf",
-        f"--devices={LINK},{WAN}",
+        f"--devices={','.join(devices)}",
+        *(["--auto-direct-node-routes=true"] if others else []),
         "--preallocate-bpf-maps=false",
         "--cni-exclusive=false",
         f"--enable-policy={'default' if enforcing else 'never'}",

@@ -8,7 +8,7 @@ from typing import Any
 
 from ci.cluster import build, certificates, configuration, node, packages
 from ci.cluster.daemons import daemons
-from ci.cluster.places import INSIDE, Addresses, Home
+from ci.cluster.places import INSIDE, Addresses, Home, Machine
 
 _HERE = Path(__file__).parent
 MANIFESTS = _HERE / "manifests"
@@ -20,8 +20,8 @@ _KUBERNETES = ("kube-apiserver", "kube-controller-manager", "kube-scheduler", "k
 
 def fingerprint(home: Home) -> str:
     """Hash of all that shapes the cluster: two with the same one do the same."""
-    addresses = Addresses(0)
-    shape = [_description(home, addresses, Path("/")), configuration.texts(addresses)]
+    machines, state = home.machines(Addresses(0)), Path("/")
+    shape = [part for each in machines for part in (_description(home, each, state), configuration.texts(each))]
     digest = hashlib.sha256(json.dumps(shape, sort_keys=True).encode())
     for component in build.COMPONENTS:
         digest.update(component.key.encode())
@@ -32,29 +32,37 @@ def fingerprint(home: Home) -> str:
 
 def write(home: Home, addresses: Addresses) -> None:
     """Write the state folder of a cluster that is about to start."""
-    state = home.state
-    for name in _FOLDERS:
-        (state / name).mkdir(parents=True)
-    for name, path in node.OWN_FOLDERS.items():
-        (state / name).mkdir()
+    for path in node.OWN_FOLDERS.values():
         path.mkdir(parents=True, exist_ok=True)
-    certificates.create(state / "pki", addresses)
-    for name, text in configuration.texts(addresses).items():
+    authority = certificates.create(home.state / "pki", addresses)
+    for machine in home.machines(addresses):
+        if not machine.first:
+            certificates.join(authority, home.state / machine.folder / "pki", machine)
+        _write(home, machine)
+
+
+def _write(home: Home, machine: Machine) -> None:
+    state = home.state / machine.folder
+    for name in (*_FOLDERS, *node.OWN_FOLDERS):
+        (state / name).mkdir(parents=True)
+    for name, text in configuration.texts(machine).items():
         (state / name).write_text(text)
     for script in _SCRIPTS:  # copies: the checkout may go before the cluster does
         shutil.copy(_HERE / script, state / script)
     _link_programs(state)
-    (state / "node.json").write_text(json.dumps(_description(home, addresses, state)))
+    (state / "node.json").write_text(json.dumps(_description(home, machine, home.state)))
 
 
-def _description(home: Home, addresses: Addresses, state: Path) -> dict[str, Any]:
-    """What the supervisor is to do."""
+def _description(home: Home, machine: Machine, state: Path) -> dict[str, Any]:
+    """What the supervisor of a machine is to do; ``state`` is the whole cluster's."""
+    others = [each for each in home.machines(machine.addresses) if each != machine]
+    wires = [command for other in others for command in node.wire(other)]
     return {
         "inside": str(INSIDE),
-        "mounts": node.mounts(state),
+        "mounts": node.mounts(state / machine.folder, first=machine.first),
         "link": node.LINK,
-        "network": node.network(addresses),
-        "daemons": daemons(addresses, enforcing=home.enforcing),
+        "network": [*node.network(machine.addresses), *wires] if machine.first else [],
+        "daemons": daemons(machine, others, enforcing=home.enforcing),
     }
 
 

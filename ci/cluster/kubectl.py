@@ -7,7 +7,6 @@ from pathlib import Path
 
 from ci.cluster import build
 from ci.cluster.errors import ClusterError
-from ci.cluster.places import NODE
 
 
 @dataclass(frozen=True)
@@ -30,10 +29,12 @@ class Kubectl:
     def succeeds(self, *arguments: str) -> bool:
         return self._run(*arguments).returncode == 0
 
-    def node_ready(self) -> bool:
-        result = self._run("get", "node", NODE, "-o", "json")
-        conditions = json.loads(result.stdout)["status"].get("conditions", []) if result.returncode == 0 else []
-        return any(c["type"] == "Ready" and c["status"] == "True" for c in conditions)
+    def nodes_ready(self, number: int) -> bool:
+        """Whether so many nodes are."""
+        result = self._run("get", "nodes", "-o", "json")
+        nodes = json.loads(result.stdout)["items"] if result.returncode == 0 else []
+        conditions = [condition for node in nodes for condition in node["status"].get("conditions", [])]
+        return [c["status"] for c in conditions if c["type"] == "Ready"] == ["True"] * number
 
     def available(self, namespace: str, deployment: str) -> bool:
         """Whether all replicas of the deployment are ready."""

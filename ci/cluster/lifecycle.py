@@ -69,7 +69,7 @@ def judge(home: Home) -> str:
 def _answers(home: Home) -> bool:
     kubectl = Kubectl(home.kubeconfig)
     deadline = time.monotonic() + _PATIENCE
-    while not (kubectl.succeeds("get", "--raw", "/readyz") and kubectl.node_ready()):
+    while not (kubectl.succeeds("get", "--raw", "/readyz") and kubectl.nodes_ready(home.nodes)):
         if time.monotonic() > deadline or processes.of(home) is None:
             return False
         time.sleep(0.5)

@@ -12,6 +12,7 @@ from ci.cluster.places import (
     INTERNET_HOST,
     METADATA,
     Addresses,
+    Machine,
 )
 
 _CGROUPS = Path("/sys/fs/cgroup")
@@ -24,8 +25,17 @@ WAN = "wan0"
 """The node's end of its wire to the stand-in internet."""
 
 
-def mounts(state: Path) -> list[list[str]]:
-    """Commands that hide this machine's services and give the node, whose folder is ``state``, its own places."""
+_FORWARDING = [
+    *("sysctl", "-qw", "net.ipv4.ip_forward=1", "net.ipv6.conf.all.forwarding=1"),
+    *(f"net.ipv4.conf.{name}.rp_filter=0" for name in ("all", "default")),
+]
+
+
+def mounts(state: Path, *, first: bool = True) -> list[list[str]]:
+    """Commands that hide this machine's services and give a machine, whose folder is ``state``, its own places.
+
+    Those of a second machine are for a copy of the ``first`` one's mounts.
+    """
     commands = [
         ["mount", "-t", "proc", "proc", "/proc"],
         ["mount", "-t", "tmpfs", "-o", "mode=755", "run", "/run"],
@@ -38,6 +48,9 @@ def mounts(state: Path) -> list[list[str]]:
     if Path("/etc/resolv.conf").resolve().is_relative_to("/etc"):
         # No daemon may wait for a name server that it cannot reach; elsewhere (/run) the file is hidden already.
         commands.append(["mount", "--bind", str(INSIDE / "resolv.conf"), str(Path("/etc/resolv.conf").resolve())])
+    if not first:
+        # Cilium refuses to see the first one's programs below its own.
+        return [["umount", "/sys/fs/bpf"], *commands]
     if (_CGROUPS / "unified").is_mount():
         # crun refuses a hierarchy that is half version 1 and half version 2.
         commands.append(["umount", str(_CGROUPS / "unified")])
@@ -47,19 +60,13 @@ def mounts(state: Path) -> list[list[str]]:
 def network(addresses: Addresses) -> list[list[str]]:
     """Commands for the node's addresses and its internet: one host in a network namespace of its own."""
     prefix, wan, wan6 = addresses.link.prefixlen, INTERNET.prefixlen, INTERNET6.prefixlen
-    inside = ["ip", "-n", "internet"]
+    inside, node6 = ["ip", "-n", "internet"], Machine(addresses).address6
     return [
-        [
-            "sysctl",
-            "-qw",
-            "net.ipv4.ip_forward=1",
-            "net.ipv6.conf.all.forwarding=1",
-            *(f"net.ipv4.conf.{name}.rp_filter=0" for name in ("all", "default")),
-        ],
+        _FORWARDING,
         ["ip", "link", "set", "lo", "up"],
         ["ip", "address", "add", f"{addresses.node}/{prefix}", "dev", LINK],
         # An address that is still being looked for elsewhere (duplicate address detection) can't be used yet.
-        ["ip", "address", "add", f"{addresses.node6}/64", "dev", LINK, "nodad"],
+        ["ip", "address", "add", f"{node6}/64", "dev", LINK, "nodad"],
         ["ip", "link", "set", LINK, "up"],
         ["ip", "netns", "add", "internet"],
         ["ip", "link", "add", WAN, "type", "veth", "peer", "name", "eth0", "netns", "internet"],
@@ -79,6 +86,33 @@ def network(addresses: Addresses) -> list[list[str]]:
     ]
 
 
+def wire(machine: Machine) -> list[list[str]]:
+    """Commands, for the first machine, that make another one's network namespace and the wire to it.
+
+    The first is the other one's gateway, and answers for it on the wire to this machine.
+    """
+    name, first = machine.name, Machine(machine.addresses)
+    inside = ["ip", "-n", name]
+    return [
+        ["ip", "netns", "add", name],
+        ["nsenter", f"--net=/run/netns/{name}", *_FORWARDING],
+        ["ip", "link", "add", name, "type", "veth", "peer", "name", LINK, "netns", name],
+        ["ip", "address", "add", f"{first.address6}/128", "dev", name, "nodad"],
+        ["ip", "link", "set", name, "up"],
+        ["ip", "route", "add", str(machine.address), "dev", name, "src", str(first.address)],
+        ["ip", "-6", "route", "add", str(machine.address6), "dev", name],
+        ["sysctl", "-qw", f"net.ipv4.conf.{LINK}.proxy_arp=1"],
+        [*inside, "link", "set", "lo", "up"],
+        [*inside, "address", "add", f"{machine.address}/32", "dev", LINK],
+        [*inside, "address", "add", f"{machine.address6}/128", "dev", LINK, "nodad"],
+        [*inside, "link", "set", LINK, "up"],
+        [*inside, "route", "add", str(first.address), "dev", LINK],
+        [*inside, "-6", "route", "add", str(first.address6), "dev", LINK],
+        [*inside, "route", "add", "default", "via", str(first.address)],
+        [*inside, "-6", "route", "add", "default", "via", str(first.address6)],
+    ]
+
+
 def host_network(addresses: Addresses, pid: int) -> list[list[str]]:
     """Commands, for this machine, that wire it to the node whose network namespace process ``pid`` has."""
     link = addresses.host_link
@@ -91,16 +125,16 @@ def host_network(addresses: Addresses, pid: int) -> list[list[str]]:
     ]
 
 
-def cgroups(addresses: Addresses) -> list[Path]:
-    """The node's cgroup roots: one in each hierarchy of version 1, or the one of version 2."""
+def cgroups(place: Addresses | Machine) -> list[Path]:
+    """The cgroup roots of a node, or of a machine: one in each hierarchy of version 1, or the one of version 2."""
     if (_CGROUPS / "cgroup.controllers").exists():
-        return [_CGROUPS / addresses.cgroup]
+        return [_CGROUPS / place.cgroup]
     hierarchies = [path for path in sorted(_CGROUPS.glob("*")) if path.is_dir() and not path.is_symlink()]
-    return [path / addresses.cgroup for path in hierarchies if path.name != "unified"]
+    return [path / place.cgroup for path in hierarchies if path.name != "unified"]
 
 
-def make_cgroups(addresses: Addresses) -> None:
-    for folder in cgroups(addresses):
+def make_cgroups(machine: Machine) -> None:
+    for folder in cgroups(machine):
         folder.mkdir(exist_ok=True)
         if folder.parent.name == "cpuset":  # version 1: empty until somebody says which processors
             for file in ("cpuset.cpus", "cpuset.mems"):

@@ -3,9 +3,9 @@
 import os
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
+from itertools import product
 from pathlib import Path
 
-NODE = "node1"
 SLOTS = 8
 RANGE = IPv4Network("198.18.0.0/15")
 """Set aside by RFC 2544 for tests between devices, so that it collides with no real network."""
@@ -65,10 +65,6 @@ class Addresses:
         return next(list(self.block6.subnets(new_prefix=56))[2].subnets(new_prefix=112))
 
     @property
-    def node6(self) -> IPv6Address:
-        return self.block6[2]
-
-    @property
     def link(self) -> IPv4Network:
         """The wire between this machine and the node."""
         return list(self.block.subnets(new_prefix=24))[48]
@@ -80,7 +76,8 @@ class Addresses:
 
     @property
     def node(self) -> IPv4Address:
-        return self.link[2]
+        """The first machine, which has the API server, and the only way to all others."""
+        return Machine(self).address
 
     @property
     def api_service(self) -> IPv4Address:
@@ -101,6 +98,44 @@ class Addresses:
         return f"v6-node-{self.slot}"
 
 
+@dataclass(frozen=True)
+class Machine:
+    """A machine of the cluster, as Kubernetes sees it: a kubelet with what it needs.
+
+    The first is all of the node's namespaces, and has the control plane. A second has a network, mount and process
+    namespace of its own below them, where its state is at the same places as the first's.
+    """
+
+    addresses: Addresses
+    number: int = 1
+
+    @property
+    def name(self) -> str:
+        return f"node{self.number}"
+
+    @property
+    def first(self) -> bool:
+        return self.number == 1
+
+    @property
+    def address(self) -> IPv4Address:
+        return self.addresses.link[self.number + 1]
+
+    @property
+    def address6(self) -> IPv6Address:
+        return self.addresses.block6[self.number + 1]
+
+    @property
+    def folder(self) -> Path:
+        """Where its state is in the cluster's state folder."""
+        return Path() if self.first else Path(self.name, "state")
+
+    @property
+    def cgroup(self) -> str:
+        """Beside the first one's pods, not among them."""
+        return self.addresses.cgroup if self.first else f"{self.addresses.cgroup}/{self.name}"
+
+
 def cache() -> Path:
     """The folder for what takes long to make."""
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "v6-node"
@@ -108,14 +143,24 @@ def cache() -> Path:
 
 @dataclass(frozen=True)
 class Home:
-    """The folder of one local cluster. A cache has two: the normal one, and the one that enforces no policy."""
+    """The folder of one local cluster. A cache has the normal one, and others: without policies, or of two nodes."""
 
     root: Path
     enforcing: bool = True
+    nodes: int = 1
 
     @classmethod
-    def of(cls, *, enforcing: bool = True) -> "Home":
-        return cls(cache() / ("cluster" if enforcing else "cluster-no-policy"), enforcing)
+    def of(cls, *, enforcing: bool = True, nodes: int = 1) -> "Home":
+        name = "cluster" + ("" if enforcing else "-no-policy") + ("" if nodes == 1 else f"-{nodes}-nodes")
+        return cls(cache() / name, enforcing, nodes)
+
+    @classmethod
+    def every(cls) -> list["Home"]:
+        """The normal one first."""
+        return [cls.of(enforcing=enforcing, nodes=nodes) for nodes, enforcing in product((1, 2), (True, False))]
+
+    def machines(self, addresses: Addresses) -> list[Machine]:
+        return [Machine(addresses, number) for number in range(1, self.nodes + 1)]
 
     @property
     def kubeconfig(self) -> Path:
@@ -126,6 +171,11 @@ class Home:
     def state(self) -> Path:
         """All that the running cluster writes, and that goes with it."""
         return self.root / "state"
+
+    @property
+    def states(self) -> list[Path]:
+        """The part of each machine."""
+        return [self.state / machine.folder for machine in self.machines(Addresses(0))]
 
     @property
     def log(self) -> Path:

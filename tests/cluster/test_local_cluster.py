@@ -1,4 +1,4 @@
-"""The local cluster itself, tried on a second one beside the first: what it enforces, how it ends, what it leaves."""
+"""The local cluster itself, tried on others beside the first: what they enforce, how they end, what they leave."""
 
 import json
 import os
@@ -7,23 +7,25 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
+from ipaddress import IPv4Address
 from pathlib import Path
 
 import pytest
 
 from ci.cluster import Cluster, processes, teardown
 from ci.cluster.kubectl import Kubectl
-from ci.cluster.places import INTERNET_HOST, Addresses, Home, cache
+from ci.cluster.places import INSIDE, INTERNET_HOST, Addresses, Home, cache
 
-pytestmark = pytest.mark.slow  # it boots three clusters beside the one that the other tests use
+pytestmark = pytest.mark.slow  # it boots four clusters beside the one that the other tests use
 
 WELL = "cluster-no-policy: well"
 PRISON = "v6-prison"
 
 
-def prison() -> str:
-    """Two pods, one of them under a policy that allows nothing."""
+def prison(**machines: str) -> str:
+    """Two pods, one of them under a policy that allows nothing; ``machines``: where each is, if that matters."""
     container = {
         "name": "it",
         "image": "localhost/busybox:test",
@@ -43,7 +45,8 @@ def prison() -> str:
     ]
     for name in ("prisoner", "free"):
         about = {"name": name, "namespace": PRISON, "labels": {"app": name}}
-        objects.append({"apiVersion": "v1", "kind": "Pod", "metadata": about, "spec": spec})
+        place = {"nodeSelector": {"kubernetes.io/hostname": machines[name]}} if name in machines else {}
+        objects.append({"apiVersion": "v1", "kind": "Pod", "metadata": about, "spec": {**spec, **place}})
     return json.dumps({"apiVersion": "v1", "kind": "List", "items": objects})
 
 
@@ -53,6 +56,7 @@ class Second:
 
     folder: Path
     home: Home
+    options: tuple[str, ...] = ("--no-policy",)
 
     def command(self, *words: str) -> subprocess.CompletedProcess[str]:
         """Run ``python -m ci.cluster``; its output is collected, so that it must not be kept open by the cluster."""
@@ -70,7 +74,7 @@ class Second:
         )
 
     def up(self) -> str:
-        result = self.command("up", "--no-policy")
+        result = self.command("up", *self.options)
         assert result.returncode == 0, result.stdout
         return result.stdout
 
@@ -93,10 +97,31 @@ def second(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterat
     second.command("down", "--force")
 
 
+@pytest.fixture
+def pair(second: Second) -> Iterator[Second]:
+    """A cluster of two machines."""
+    pair = Second(second.folder, Home(second.folder / "v6-node/cluster-2-nodes", nodes=2), ("--nodes", "2"))
+    pair.up()
+    yield pair
+    pair.command("down", "--nodes", "2", "--force")
+
+
 def reaches_internet(kubectl: Kubectl, pod: str) -> bool:
     """Whether the pod gets an answer from the stand-in internet."""
-    command = ["exec", "-n", PRISON, pod, "--", "nc", "-w", "3", str(INTERNET_HOST), "443"]
-    return kubectl.succeeds(*command)
+    return reaches(kubectl, pod, INTERNET_HOST, 443)
+
+
+def reaches(kubectl: Kubectl, pod: str, host: IPv4Address, port: int) -> bool:
+    return kubectl.succeeds("exec", "-n", PRISON, pod, "--", "nc", "-w", "3", str(host), str(port))
+
+
+def kubelet_in(state: Path) -> int:
+    """The kubelet of the machine with this state folder."""
+    for path in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            if (path / "comm").read_text() == "kubelet\n" and (path / f"root{INSIDE}").samefile(state):
+                return int(path.name)
+    raise AssertionError(f"no kubelet has {state}")
 
 
 def machine() -> dict[str, set[str]]:
@@ -188,3 +213,26 @@ def test_a_cluster_whose_cache_was_removed_goes_with_the_next_command(second: Se
     second.command("down")
     assert node.pid not in [found.pid for found in processes.running()]
     assert teardown.leftovers(node.slot) == []
+
+
+def test_two_machines_are_one_cluster_and_end_together(pair: Second) -> None:
+    kubectl, node = Kubectl(pair.home.kubeconfig), pair.node()
+    kubectl("apply", "-f", "-", text=prison(free="node1", prisoner="node2"))
+    kubectl("-n", PRISON, "wait", "--for=condition=Ready", "pod", "--all", "--timeout=30s")
+    assert reaches_internet(kubectl, "free")
+    assert not reaches_internet(kubectl, "prisoner"), "policies count on the second machine too"
+    kubectl("-n", PRISON, "delete", "networkpolicy", "nothing")
+    deadline = time.monotonic() + 10
+    while not reaches_internet(kubectl, "prisoner"):
+        assert time.monotonic() < deadline
+    for pod in ("free", "prisoner"):  # one of them beside the DNS, one across the wire
+        assert reaches(kubectl, pod, Addresses(node.slot).dns_service, 53)
+
+    os.kill(kubelet_in(pair.home.states[1]), signal.SIGKILL)
+    while processes.of(pair.home):
+        assert time.monotonic() < deadline + 10
+        time.sleep(0.1)
+    assert "cluster-2-nodes: dead (node2 ended with status 1)" in pair.command("status").stdout
+    assert pair.command("down", "--nodes", "2").stdout == "cluster-2-nodes: was not running\n"
+    assert teardown.leftovers(node.slot) == []
+    assert not pair.home.state.exists()

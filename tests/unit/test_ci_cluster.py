@@ -1,11 +1,13 @@
 """The cluster's front: which cluster is used, where none can be built, who uses it, what makes two the same."""
 
+import json
 import os
 import re
 import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -13,7 +15,7 @@ import yaml
 from ci import cluster
 from ci.cluster import build, daemons, files, lifecycle, locks, packages
 from ci.cluster.errors import ClusterError
-from ci.cluster.places import Addresses, Home
+from ci.cluster.places import INSIDE, Addresses, Home, Machine
 
 
 @pytest.fixture(autouse=True)
@@ -53,9 +55,9 @@ def test_a_kubeconfig_that_is_missing_is_named(tmp_path: Path, monkeypatch: pyte
         cluster.ensure()
 
 
-@pytest.mark.parametrize("enforcing", [True, False])
-def test_the_local_kubeconfig_is_still_the_local_cluster(enforcing: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("KUBECONFIG", str(Home.of(enforcing=enforcing).kubeconfig))
+@pytest.mark.parametrize("number", range(4))
+def test_the_local_kubeconfig_is_still_the_local_cluster(number: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KUBECONFIG", str(Home.every()[number].kubeconfig))
     assert cluster.foreign() is None
 
 
@@ -146,10 +148,56 @@ def test_a_cluster_that_enforces_nothing_is_another(tmp_path: Path) -> None:
     assert files.fingerprint(Home(tmp_path)) != files.fingerprint(Home(tmp_path, enforcing=False))
 
 
+def test_a_cluster_of_two_machines_is_another(tmp_path: Path) -> None:
+    assert files.fingerprint(Home(tmp_path)) != files.fingerprint(Home(tmp_path, nodes=2))
+
+
 @pytest.mark.parametrize(("enforcing", "policy"), [(True, "default"), (False, "never")])
 def test_only_the_agent_differs_where_nothing_is_enforced(enforcing: bool, policy: str) -> None:
-    told = {d["name"]: d["argv"] for d in daemons.daemons(Addresses(0), enforcing=enforcing)}
+    told = {d["name"]: d["argv"] for d in daemons.daemons(Machine(Addresses(0)), enforcing=enforcing)}
     assert f"--enable-policy={policy}" in told["cilium"]
+
+
+@pytest.fixture
+def two(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
+    """What the supervisors of a cluster of two machines are told: each finds it in its state folder."""
+    monkeypatch.setattr(files.node, "OWN_FOLDERS", {})
+    home = Home(tmp_path, nodes=2)
+    files.write(home, Addresses(5))
+    return [json.loads((state / "node.json").read_text()) for state in home.states]
+
+
+def test_a_second_machine_runs_what_makes_it_one_and_nothing_of_the_control_plane(two: list[dict[str, Any]]) -> None:
+    first, second = ([daemon["name"] for daemon in each["daemons"]] for each in two)
+    assert second == ["containerd", "proxy", "kubelet", "cilium"]
+    assert set(first) == {*second, "node2", "internet", "etcd", "apiserver", "controller-manager", "scheduler"}
+
+
+def test_a_second_machine_is_a_daemon_of_the_first(two: list[dict[str, Any]], tmp_path: Path) -> None:
+    (argv,) = [daemon["argv"] for daemon in two[0]["daemons"] if daemon["name"] == "node2"]
+    assert argv[-2:] == [f"{INSIDE}/supervisor.py", f"{INSIDE}/node2"]
+    assert ["mount", "--bind", f"{tmp_path}/state/node2/state", str(INSIDE)] in two[1]["mounts"]
+    assert two[1]["network"] == [], "the first machine makes it, before the second starts"
+
+
+def test_what_two_machines_must_not_share_differs(two: list[dict[str, Any]], tmp_path: Path) -> None:
+    states = Home(tmp_path, nodes=2).states
+    for file in ("kubelet.yaml", "proxy.yaml", "pki/kubelet.crt", "pki/proxy.key"):
+        one, other = ((state / file).read_text() for state in states)
+        assert one != other, file
+    kubelets = [yaml.safe_load((state / "kubelet.yaml").read_text()) for state in states]
+    assert [each["cgroupRoot"] for each in kubelets] == ["/v6-node-5", "/v6-node-5/node2"]
+    assert not (states[1] / "pki/ca.key").exists()
+    assert not (states[1] / "admin.kubeconfig").exists()
+
+
+def test_of_one_machine_nothing_speaks_of_another(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(files.node, "OWN_FOLDERS", {})
+    home = Home(tmp_path)
+    files.write(home, Addresses(5))
+    assert "node2" not in (home.state / "node.json").read_text()
+    assert "direct-node-routes" not in (home.state / "node.json").read_text()
+    assert not (home.state / "node2").exists()
 
 
 def test_whoever_uses_the_cluster_is_known_until_they_end(tmp_path: Path) -> None:
