@@ -140,6 +140,7 @@ _PASSES = re.compile(
     r"Insufficient |Too many pods|max volume count|free ports|no nodes available|0/0 nodes|allocate all claims"
     r"|were unschedulable|taints? \{(node\.kubernetes\.io/|node\.cloudprovider\.kubernetes\.io/|ToBeDeletedBy)"
 )
+_APART = re.compile(r"volume node affinity|PersistentVolume's node affinity")  # the latter since Kubernetes 1.34
 _PREEMPTION = re.compile(r"\s*(no new claims to deallocate, )?preemption: .*")
 
 
@@ -164,7 +165,13 @@ def _unscheduled(reason: str, message: str) -> Waiting:
     if _PASSES.search(words):
         sentence = f"No machine has room for the algorithm now: {words}"
         return Waiting(Patience.LONG, RunStatus.START_FAILED, sentence, detail, Cause.ROOM)
-    if "persistentvolumeclaim" in words.lower() or "volume node affinity" in words:
+    if _APART.search(words):
+        sentence = (
+            "No machine that the algorithm may run on can mount all volumes that it needs, its databases and the task "
+            f"volume of this node: {words} The site has to correct it."
+        )
+        return Waiting(Patience.SHORT, RunStatus.START_FAILED, sentence, detail, Cause.VOLUME)
+    if "persistentvolumeclaim" in words.lower():
         sentence = f"A volume that the algorithm needs is not available: {words} The site has to correct it."
         return Waiting(Patience.SHORT, RunStatus.START_FAILED, sentence, detail, Cause.VOLUME)
     sentence = (

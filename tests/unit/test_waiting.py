@@ -35,6 +35,7 @@ def of_job(message):
 
 NO_PREEMPTION = " preemption: 0/1 nodes are available: 1 No preemption victims found for incoming pod."
 NODES = "0/3 nodes are available: "
+WHICH = f"its databases and the task volume of this node: {NODES}"
 QUOTA = 'Error creating: pods "run-1-abcde" is forbidden: exceeded quota: small, requested: limits.memory=2Gi, '
 PULL = 'failed to pull and unpack image "{0}": failed to resolve reference "{0}": {1}'
 BACK_OFF = 'Back-off pulling image "{0}": ErrImagePull: ' + PULL
@@ -106,7 +107,21 @@ TABLE = [
     ),
     ((unscheduled('persistentvolumeclaim "scans" not found.'), None), SHORT, START, 'claim "scans" not found'),
     ((unscheduled(f"{NODES}pod has unbound immediate PersistentVolumeClaims."), None), SHORT, START, "not available"),
-    ((unscheduled(f"{NODES}3 node(s) had volume node affinity conflict."), None), SHORT, START, "not available"),
+    *(
+        ((unscheduled(f"{NODES}{words}"), None), SHORT, START, f"can mount all volumes that it needs, {WHICH}{words}")
+        for words in (
+            "3 node(s) had volume node affinity conflict.",
+            "3 node(s) didn't match PersistentVolume's node affinity.",
+            "1 node(s) didn't match PersistentVolume's node affinity, 2 node(s) didn't match pod affinity rules.",
+        )
+    ),
+    # The others, where the task volume can't be mounted, would not do if this one had room.
+    (
+        (unscheduled(f"{NODES}1 Insufficient cpu, 2 node(s) didn't match pod affinity rules."), None),
+        LONG,
+        START,
+        "has room for the algorithm now",
+    ),
     # No machine is looked for before the claims of a pod have been made.
     ((a_pod(), UNCLAIMED), SHORT, START, "can't be claimed: PodResourceClaim gpu: resource claim template"),
     ((a_pod([{"type": "PodScheduled", "status": "True"}]), UNCLAIMED), None, None, ""),
