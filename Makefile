@@ -56,7 +56,7 @@ poc: $(VENV)/ready ## The steps of the proof of concept's README, with this node
 poc-down: $(VENV)/ready ## Remove what `make poc` left running (the cluster stays)
 	$(RUN) -m demo poc-down
 
-cluster-up: $(VENV)/ready ## Boot the local Kubernetes (about 15 minutes the first time, half a minute after); NODES=2: another one, of two machines
+cluster-up: $(VENV)/ready ## Boot the local Kubernetes (about 15 minutes the first time, half a minute after; NODES=2: two machines)
 	$(RUN) -m ci.cluster up --nodes $(or $(NODES),1)
 
 cluster-down: $(VENV)/ready ## Stop it, and leave nothing behind

@@ -102,7 +102,7 @@ class FakeNode:
         jobs: dict[str, Any] = {"templates": {"job.yaml.j2": template}}
         if ending:
             jobs["podLabels"] = {ENDS: SOON}
-        return {"jobs": jobs, "taskVolume": {"existingClaim": _CLAIM}}
+        return {"jobs": jobs, "taskVolume": {"existingClaim": _CLAIM, "accessModes": ["ReadWriteMany"]}}
 
     def prepare(self, namespace: str) -> None:
         """Make a task volume that pods of any machine may have: a folder of the real one, at no particular machine."""

@@ -168,6 +168,8 @@ class Profile:
     """RuntimeClass of the pod; empty for the cluster's default."""
     gpu: GpuGrant | None = None
     """The devices that the profile grants; None: it grants none."""
+    affinity: Mapping[str, Any] = field(default_factory=dict)
+    """Which machines and which other pods the pod prefers, needs or keeps away from."""
     extra_images: tuple[str, ...] = ()
     """Images that containers beside the algorithm may run."""
     caps: Mapping[str, str | int | float] = field(default_factory=dict)

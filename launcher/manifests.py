@@ -26,6 +26,7 @@ from launcher.jobcontext import (
 )
 from launcher.jobmarks import CHECK, GRANTED, PROFILE, capability, ownership, run_labels
 from launcher.layout import LAYOUTS
+from launcher.neighbours import beside_the_volume
 from launcher.profiles import NONE, composed, settings
 from launcher.rendering import Rendering
 from launcher.runs import PREFIX, RequestedDatabase, Run
@@ -142,6 +143,9 @@ class Manifests:
         further = settings(self.config.kubernetes.jobs, profile).env
         which = {PROFILE: profile} if profile else {}
         kubernetes = self.config.kubernetes
+        composition = composed(kubernetes.jobs, profile, gpu=gpu)
+        if kubernetes.taskVolume.oneMachine:
+            composition = replace(composition, affinity=beside_the_volume(composition.affinity))
         return Context(
             run=RunFacts(
                 run.id,
@@ -173,7 +177,7 @@ class Manifests:
                 output_sub_path=run.output_directory,
                 output_mount_path=self._layout.output_path,
             ),
-            profile=composed(kubernetes.jobs, profile, gpu=gpu),
+            profile=composition,
             isolation=Isolation(
                 labels={f"{PREFIX}/role": "algorithm", **self._capabilities(run)},
                 host_aliases=aliases,

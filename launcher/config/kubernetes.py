@@ -50,6 +50,8 @@ class TaskVolume(Section):
     """The claim that holds the runs' files."""
 
     claim: str
+    oneMachine: bool = False
+    """Whether only one machine at a time can mount it (ReadWriteOnce), so that launcher and algorithms share one."""
     minFreeBytes: Annotated[int, Field(ge=0)] = 256 * 2**20
     """What has to be free on it for a run to be taken."""
 

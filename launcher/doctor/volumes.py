@@ -43,10 +43,7 @@ def storage(wishes: Wishes, classes: Sequence[Tree], claims: Sequence[Tree], mac
     own = wishes.storage.get("existingClaim")
     modes = wishes.storage.get("accessModes") or ["ReadWriteOnce"]
     if own:
-        if own in there:
-            modes = there[own]["spec"].get("accessModes") or modes
-            findings.append(ok("storage", f"The task volume is claim {own} ({', '.join(modes)})."))
-        return findings + _reach(modes, machines)
+        return findings + (_existing(own, there[own], modes, machines) if own in there else [])
     name = wishes.storage.get("storageClassName")
     if name == "":
         remedy = "make a PersistentVolume without a class, or name a StorageClass"
@@ -91,6 +88,19 @@ def storage_class(wishes: Wishes, classes: Iterable[Tree]) -> Tree | None:
         ):
             return each
     return None
+
+
+def _existing(name: str, claim: Tree, said: Sequence[str], machines: int | None) -> list[Finding]:
+    """Whether a claim may be the task volume, and is what the values say."""
+    has = claim["spec"].get("accessModes") or said
+    title = f"claim {name} ({', '.join(has)})"
+    if not {"ReadWriteOnce", "ReadWriteMany"} & set(has):
+        sentence = f"The task volume can't be {title}: the launcher and every algorithm write to it."
+        return [fail("storage", sentence, "name a claim with ReadWriteOnce, or ReadWriteMany for several machines")]
+    if ("ReadWriteMany" in has) != ("ReadWriteMany" in said):
+        remedy = "set taskVolume.accessModes to what the claim has: by it pods share a machine, or don't"
+        return [fail("storage", f"The task volume is {title}, but the values say {', '.join(said)}.", remedy)]
+    return [ok("storage", f"The task volume is {title}."), *_reach(has, machines)]
 
 
 def _reach(modes: Sequence[str], machines: int | None) -> list[Finding]:

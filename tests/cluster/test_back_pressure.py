@@ -143,7 +143,6 @@ def test_a_run_that_finds_no_machine_does_not_keep_others_from_running(troupe: T
     template = (
         '{% extends "shipped/job.yaml.j2" %}\n'
         "{% block scheduling %}\n"
-        "{{ super() }}\n"
         '{% if task.name == "picky" %}\n'
         "      affinity:\n"
         "        nodeAffinity:\n"
@@ -151,6 +150,8 @@ def test_a_run_that_finds_no_machine_does_not_keep_others_from_running(troupe: T
         "            nodeSelectorTerms:\n"
         "              - matchExpressions:\n"
         "                  - {key: example.org/nowhere, operator: Exists}\n"
+        "{% else %}\n"
+        "{{ super() }}\n"
         "{% endif %}\n"
         "{% endblock %}\n"
     )

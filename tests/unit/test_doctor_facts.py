@@ -209,12 +209,16 @@ STRANGE = thing("strange", provisioner="example.org/strange")
         ("taskVolume: {accessModes: [ReadWriteMany], storageClassName: nfs}", [NFS], 3, [OK], "ReadWriteMany"),
         ("taskVolume: {accessModes: [ReadWriteMany], storageClassName: strange}", [STRANGE], 3, [WARN], "not known"),
         ("taskVolume: {existingClaim: gone}", [], 1, [FAIL], "no claim gone"),
-        ("taskVolume: {existingClaim: mine}", [], 2, [OK], "claim mine (ReadWriteMany)"),
+        ("taskVolume: {existingClaim: mine, accessModes: [ReadWriteMany]}", [], 2, [OK], "claim mine (ReadWriteMany)"),
+        ("taskVolume: {existingClaim: mine}", [], 2, [FAIL], "claim mine (ReadWriteMany), but the values say"),
+        ("taskVolume: {existingClaim: single}", [], 2, [OK, WARN], "claim single (ReadWriteOnce)"),
+        ("taskVolume: {existingClaim: alone}", [], 1, [FAIL], "can't be claim alone (ReadWriteOncePod)"),
         ("node: {databases: [{label: a, type: csv, uri: a.csv, claim: data}]}", [LOCAL], 1, [FAIL, OK], "claim data"),
     ],
 )
 def test_where_the_task_volume_comes_from(values: str, classes: Any, machines: int, expected: list[Level], words: str):
-    claims = [thing("mine", spec={"accessModes": ["ReadWriteMany"]})]
+    modes = {"mine": "ReadWriteMany", "single": "ReadWriteOnce", "alone": "ReadWriteOncePod"}
+    claims = [thing(name, spec={"accessModes": [mode]}) for name, mode in modes.items()]
     found = volumes.storage(asking(values), classes, claims, machines)
     assert levels(found) == expected and words in said(found)
 

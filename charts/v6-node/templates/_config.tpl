@@ -30,6 +30,7 @@ algorithmServiceAccount: v6-node-algorithm
 imagePullSecrets: {{ include "v6-node.algorithmPullSecrets" . }}
 taskVolume:
   claim: {{ include "v6-node.taskClaim" . }}
+  oneMachine: {{ include "v6-node.oneMachine" . | eq "true" }}
   minFreeBytes: {{ int64 .Values.taskVolume.minFreeBytes }}
 retention:
   {{- pick .Values.retention "failedHours" "logHours" "tmpHours" | toYaml | nindent 2 }}

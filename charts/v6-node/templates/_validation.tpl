@@ -4,7 +4,7 @@ prints one line for each fault; all faults are shown at once. No sentence repeat
 */}}
 
 {{- define "v6-node.validate" -}}
-{{- $rules := list "ownNamespace" "apiKey" "protocol" "server" "serverAccess" "policies" "encryption" "databases" "whitelist" "tunnels" "variables" "labels" "proxyBudget" "templateNames" "resources" "quota" "kueue" "profileRules" "profiles" "classes" "isolation" "monitoring" -}}
+{{- $rules := list "ownNamespace" "apiKey" "protocol" "server" "serverAccess" "policies" "encryption" "databases" "taskVolume" "whitelist" "tunnels" "variables" "labels" "proxyBudget" "templateNames" "resources" "quota" "kueue" "profileRules" "profiles" "classes" "isolation" "monitoring" -}}
 {{- $lines := list -}}
 {{- range $rules -}}
 {{- with include (printf "v6-node.faults.%s" .) $ | trim }}{{ $lines = append $lines . }}{{ end -}}
