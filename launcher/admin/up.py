@@ -6,8 +6,6 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from launcher.admin import Failure, looking
 from launcher.admin.cluster import POD, SELECTOR, Where, apply, connected, get, items, names
 from launcher.admin.helm import RELEASE, Helm, chart
@@ -22,6 +20,7 @@ from launcher.admin.plan import (
     plan,
 )
 from launcher.admin.progress import Patience, Step, container_state, step
+from launcher.admin.valuesfile import read_values
 from launcher.kubeapi import ApiRefusal, KubeApi, Tree
 from launcher.runs import PREFIX
 from launcher.translate.findings import Finding, Site
@@ -187,24 +186,6 @@ def unusable(name: str, missing: Sequence[Finding]) -> str:
     """Why a configuration can't be installed as it is: what has to be filled in."""
     what = "; ".join(f"{', '.join(each.keys)} {each.value}".rstrip() + f": {each.sentence}" for each in missing)
     return f"{name} can't be installed as it is. {what}. Correct it there, or give the values in a file with -f."
-
-
-def read_values(file: Path) -> dict[str, Any]:
-    """A file with values of the chart.
-
-    Raises:
-        Failure: it can't be read, or is none.
-    """
-    try:
-        values = yaml.safe_load(file.read_text())
-    except OSError as error:
-        raise Failure(f"{file} can't be read ({error.strerror}); give a file with values of the chart.") from error
-    except (yaml.YAMLError, UnicodeError) as error:
-        problem = getattr(error, "problem", None) or "it is no text"
-        raise Failure(f"{file} is not YAML ({problem}); give a file with values of the chart.") from error
-    if values is not None and not isinstance(values, dict):
-        raise Failure(f"{file} has no keys; give a file with values of the chart.")
-    return values or {}
 
 
 async def _readable(reading: Any, otherwise: Any) -> Any:

@@ -11,7 +11,7 @@ from rich.text import Text
 from launcher.admin.cluster import Where, connected
 from launcher.admin.helm import chart as chart_at
 from launcher.admin.terminal import DEFAULT, AsJson, Chart, Context, Kubeconfig, Namespace, carry_out, progress
-from launcher.admin.up import read_values
+from launcher.admin.valuesfile import read_values
 from launcher.doctor.examination import Examination
 from launcher.doctor.findings import Finding, Level, exit_code
 from launcher.doctor.given import read_wishes

@@ -9,9 +9,9 @@ from typing import Any
 
 import yaml
 
+from launcher.admin.valuesfile import read_values
 from launcher.config import ConfigError, NodeConfig
 from launcher.render import Unusable
-from launcher.render.repetition import repeated
 
 CHART = Path(__file__).parents[2] / "charts" / "v6-node"
 DEFAULTS = "the chart's default"
@@ -52,7 +52,8 @@ def from_values(files: Sequence[Path], chart: Path, helm: str, namespace: str, s
         scratch: a folder for the configuration file.
 
     Raises:
-        Unusable: helm is missing or refuses the values, or drops some of them in silence.
+        Failure: a file is of no use, or helm would drop some of it in silence.
+        Unusable: helm is missing or refuses the values.
         ConfigError: the launcher would refuse them.
     """
     program = shutil.which(helm)
@@ -60,6 +61,7 @@ def from_values(files: Sequence[Path], chart: Path, helm: str, namespace: str, s
         raise Unusable(f"{helm} is not there, and it renders the chart; install helm 3.17 or newer, or give --helm.")
     if not (chart / "Chart.yaml").is_file():
         raise Unusable(f"{chart} is no chart; give --chart the folder charts/v6-node of this release.")
+    values = {each.name: read_values(each) for each in files}
     given = [part for file in files for part in ("-f", str(file))]
     command = [program, "template", "v6-node", str(chart), "--namespace", namespace, *given]
     done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 # what the caller named
@@ -69,18 +71,7 @@ def from_values(files: Sequence[Path], chart: Path, helm: str, namespace: str, s
     file = scratch / "node.yaml"
     file.write_text(objects["ConfigMap", "v6-node-config"]["data"]["node.yaml"])
     templates = objects.get(("ConfigMap", "v6-node-job-templates"), {"data": {}})["data"]
-    return Values(NodeConfig.load(file), templates, {each.name: _read(each) for each in files})
-
-
-def _read(file: Path) -> Any:
-    """What a values file says, which helm could read."""
-    text = file.read_text()
-    for key, first, again in repeated(text):
-        raise Unusable(
-            f"{file.name} has {key} twice, in lines {first} and {again}, and helm drops the first with all that is in "
-            "it; make one of them, or keep one in a values file of its own."
-        )
-    return yaml.safe_load(text) or {}
+    return Values(NodeConfig.load(file), templates, values)
 
 
 def from_config(config: Path, templates: Path | None) -> Values:

@@ -11,6 +11,7 @@ from typing import Any
 
 import yaml
 
+from launcher.admin import Failure
 from launcher.algorithmenv import UnknownDatabase
 from launcher.approval import Approved
 from launcher.config import ConfigError
@@ -58,7 +59,7 @@ def run(wanted: Wanted) -> int:
     try:
         with tempfile.TemporaryDirectory() as scratch:
             return _Preview(wanted, Path(scratch)).show()
-    except (Unusable, ConfigError, UnknownDatabase) as error:
+    except (Failure, Unusable, ConfigError, UnknownDatabase) as error:
         _say(str(error))
         return UNUSABLE
     except TemplateError as error:

@@ -44,7 +44,7 @@ def _parsed(path: Path) -> Any:
         json.dumps(tree, ensure_ascii=False, default=str, skipkeys=True).encode()
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 1
-        raise Unreadable(f"{path}, line {line}: it is not YAML ({_problem(error)}); {_QUOTE}.") from None
+        raise Unreadable(f"{path}, line {line}: it is not YAML ({problem(error)}); {_QUOTE}.") from None
     except UnicodeError:
         raise Unreadable(f"{path} is not text in UTF-8; save it as that.") from None
     except (yaml.YAMLError, ValueError, RecursionError):
@@ -52,7 +52,7 @@ def _parsed(path: Path) -> Any:
     return tree
 
 
-def _problem(error: yaml.MarkedYAMLError) -> str:
+def problem(error: yaml.MarkedYAMLError) -> str:
     """What the reader says, without what it quotes: that may be a password."""
     said = " ".join(str(error.problem or error.context or "it can't be understood").split())
     return re.sub(r"'(?!<)..+'", "…", said)

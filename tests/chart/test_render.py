@@ -12,7 +12,6 @@ from typer.testing import CliRunner, Result
 from ci.tools import bin_dir
 from launcher.__main__ import app
 from launcher.render import command
-from launcher.render.repetition import repeated
 from tests.chart import rendering
 from tests.chart.rendering import CASES, MINIMAL, merged, named
 
@@ -195,29 +194,6 @@ def test_what_the_chart_refuses_is_told_in_its_words(render: Any) -> None:
     result = render(values=[merged(VALUES, {"jobs": {"defaultProfile": "x"}})])
     assert (result.exit_code, result.stdout) == (2, "")
     assert result.stderr == 'jobs.defaultProfile "x" is no profile; jobs.profiles has gpu, sandbox.\n'
-
-
-def test_a_section_that_helm_would_drop_is_told(render: Any, tmp_path: Path) -> None:
-    (tmp_path / "pasted.yaml").write_text(
-        "jobs:\n  tmpSizeLimit: 2Gi\nproxy: {replicas: 2}\njobs:\n  extraImages: []\n"
-    )
-    result = render("-f", str(tmp_path / "pasted.yaml"))
-    assert (result.exit_code, result.stdout) == (2, "")
-    assert result.stderr.startswith("pasted.yaml has jobs twice, in lines 1 and 4, and helm drops the first")
-
-
-@pytest.mark.parametrize(
-    ("text", "found"),
-    [
-        ("", []),
-        ("a: {b: 1, c: 2}\nb: 1\n", []),
-        ("a:\n  b: 1\n  c: 2\n  b: 3\n", [("a.b", 2, 4)]),
-        ("a:\n  - {b: 1}\n  - b: 1\n    b: 2\n", [("a[1].b", 3, 4)]),
-        ("a: 1\na: 2\na: 3\n", [("a", 1, 2), ("a", 1, 3)]),
-    ],
-)
-def test_a_key_is_repeated_where_its_own_mapping_has_it_again(text: str, found: list[tuple[str, int, int]]) -> None:
-    assert list(repeated(text)) == found
 
 
 @pytest.mark.parametrize(
