@@ -17,6 +17,7 @@ from launcher.doctor.tried import Tried, admission, images
 from launcher.doctor.wishes import Wishes, key_in
 from launcher.kubeapi import ApiRefusal, ClusterUnavailable, KubeApi, Tree
 from launcher.networkpolicies import matches
+from launcher.render.dryrun import pod_of
 
 Tell = Callable[[Finding], None]
 _AT_ONCE = 8
@@ -190,7 +191,7 @@ class Examination:
         maker = Maker("v6-node-doctor-rehearsal", self._where.namespace, holder(), self._wishes)
         try:
             path = path_of("pods", self._where.namespace)
-            await self._api.call("POST", path, {"dryRun": "All"}, maker.listener(OPEN))
+            await self._api.call("POST", path, {"dryRun": "All"}, pod_of(maker.listener(OPEN)))
         except ApiRefusal as refusal:
             return str(refusal)
         return None

@@ -5,6 +5,10 @@ free            connects to both, looks names up, asks the server; nothing bars 
 shut            connects to `open`, which a NetworkPolicy forbids
 volume          writes to a volume like the node's own
 image-…         only pulls an image
+
+Each is a Job of one pod. What enforces policies may go by who owns a pod, and by its name up to the last dash, as the
+Amazon VPC CNI does (https://docs.aws.amazon.com/eks/latest/userguide/cni-network-policy.html, and `GetPodIdentifier` in
+https://github.com/aws/aws-network-policy-agent): bare pods would say of it what is not so of algorithms.
 """
 
 import inspect
@@ -96,18 +100,18 @@ class Maker:
 
     def listener(self, part: str) -> Tree:
         """`open` or `closed`."""
-        return self._pod(part, self._diagnostics, {"listen": PORT})
+        return self._job(part, self._diagnostics, {"listen": PORT})
 
     def shut(self, targets: Mapping[str, Sequence[str]]) -> Tree:
-        """The pod that a policy bars from everything.
+        """The one that a policy bars from everything.
 
         Args:
             targets: addresses of `open`, by part.
         """
-        return self._pod(SHUT, self._diagnostics, {"connect": _connections(targets, {OPEN: "shut"})})
+        return self._job(SHUT, self._diagnostics, {"connect": _connections(targets, {OPEN: "shut"})})
 
     def free(self, targets: Mapping[str, Sequence[str]], *, key: bool, authority: bool) -> Tree:
-        """The pod that nothing bars.
+        """The one that nothing bars.
 
         Args:
             targets: addresses of `open` and `closed`, by part.
@@ -123,34 +127,32 @@ class Maker:
             order |= {"server": self.wishes.server}
             order |= {"key": "/run/doctor/key"} if key else {}
             order |= {"authority": "/run/doctor/authority"} if authority else {}
-        pod = self._pod(FREE, self.wishes.images[0], order)
-        container = pod["spec"]["containers"][0]
-        pod["spec"]["volumes"] = [{"name": "secret", "secret": {"secretName": self.name, "defaultMode": 0o440}}]
-        container["volumeMounts"] = [{"name": "secret", "mountPath": "/run/doctor", "readOnly": True}]
+        job = self._job(FREE, self.wishes.images[0], order)
+        secret = {"secret": {"secretName": self.name, "defaultMode": 0o440}}
+        container = _mount(job, secret, {"mountPath": "/run/doctor", "readOnly": True})
         if self.wishes.http_proxy:
             names = ("HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy")
             container["env"] += [{"name": name, "value": self.wishes.http_proxy} for name in names]
-        return pod
+        return job
 
     def writer(self) -> Tree:
-        """The pod that writes to a volume."""
-        pod = self._pod(VOLUME, self._diagnostics, {"write": "/volume"})
-        claim = self.meta(VOLUME)["name"]
-        pod["spec"]["volumes"] = [{"name": "volume", "persistentVolumeClaim": {"claimName": claim}}]
-        pod["spec"]["containers"][0]["volumeMounts"] = [{"name": "volume", "mountPath": "/volume"}]
-        return pod
+        """The one that writes to a volume."""
+        job = self._job(VOLUME, self._diagnostics, {"write": "/volume"})
+        claim = {"persistentVolumeClaim": {"claimName": self.meta(VOLUME)["name"]}}
+        _mount(job, claim, {"mountPath": "/volume"})
+        return job
 
     def puller(self, image: Image) -> Tree:
-        """A pod that is there to have an image pulled; what it would do is of no interest."""
-        pod = self._pod(f"image-{image.what.partition('.')[0]}", image, {})
-        pod["spec"]["containers"][0]["command"] = ["true"]
-        return pod
+        """One that is there to have an image pulled; what it would do is of no interest."""
+        job = self._job(f"image-{image.what.partition('.')[0]}", image, {})
+        job["spec"]["template"]["spec"]["containers"][0]["command"] = ["true"]
+        return job
 
     @property
     def _diagnostics(self) -> Image:
         return self.wishes.images[1]
 
-    def _pod(self, part: str, image: Image, order: Mapping[str, Any]) -> Tree:
+    def _job(self, part: str, image: Image, order: Mapping[str, Any]) -> Tree:
         security: Tree = {"runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}}
         if self.wishes.user is not None:
             security["runAsUser"] = self.wishes.user
@@ -172,21 +174,33 @@ class Maker:
                 "capabilities": {"drop": ["ALL"]},
             },
         }
-        return {
-            "apiVersion": "v1",
-            "kind": "Pod",
-            "metadata": self.meta(part),
-            "spec": {
-                "restartPolicy": "Never",
-                "activeDeadlineSeconds": LONGEST_SECONDS,
-                "terminationGracePeriodSeconds": 0,
-                "automountServiceAccountToken": False,
-                "enableServiceLinks": False,
-                "imagePullSecrets": [{"name": name} for name in self.wishes.pull_secrets],
-                "securityContext": security,
-                "containers": [container],
-            },
+        spec = {
+            "restartPolicy": "Never",
+            "activeDeadlineSeconds": LONGEST_SECONDS,
+            "terminationGracePeriodSeconds": 0,
+            "automountServiceAccountToken": False,
+            "enableServiceLinks": False,
+            "imagePullSecrets": [{"name": name} for name in self.wishes.pull_secrets],
+            "securityContext": security,
+            "containers": [container],
         }
+        meta = self.meta(part)
+        template = {"metadata": {key: meta[key] for key in ("labels", "annotations")}, "spec": spec}
+        return {
+            "apiVersion": "batch/v1",
+            "kind": "Job",
+            "metadata": meta,
+            "spec": {"backoffLimit": 0, "template": template},
+        }
+
+
+def _mount(job: Tree, volume: Tree, mount: Tree) -> Tree:
+    """Add a Job's only volume; returns its container."""
+    spec = job["spec"]["template"]["spec"]
+    spec["volumes"] = [{"name": "volume", **volume}]
+    spec["containers"][0]["volumeMounts"] = [{"name": "volume", **mount}]
+    container: Tree = spec["containers"][0]
+    return container
 
 
 def _connections(targets: Mapping[str, Sequence[str]], wanted: Mapping[str, str]) -> dict[str, tuple[str, int, str]]:

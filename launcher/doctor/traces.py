@@ -13,7 +13,7 @@ from launcher.admin.cluster import items
 from launcher.doctor.probes import HOLDER, LONGEST_SECONDS, SELECTOR
 from launcher.kubeapi import ApiRefusal, KubeApi, Tree
 
-KINDS = ("pods", "secrets", "persistentvolumeclaims", "networkpolicies")
+KINDS = ("jobs", "secrets", "persistentvolumeclaims", "networkpolicies")
 
 
 def holder() -> str:
@@ -50,8 +50,8 @@ def runs_here(process: int) -> bool:
 
 
 def path_of(kind: str, namespace: str) -> str:
-    group = "/apis/networking.k8s.io/v1" if kind == "networkpolicies" else "/api/v1"
-    return f"{group}/namespaces/{namespace}/{kind}"
+    groups = {"jobs": "/apis/batch/v1", "networkpolicies": "/apis/networking.k8s.io/v1"}
+    return f"{groups.get(kind, '/api/v1')}/namespaces/{namespace}/{kind}"
 
 
 async def sweep(api: KubeApi, namespace: str) -> None:
@@ -70,7 +70,7 @@ async def sweep(api: KubeApi, namespace: str) -> None:
 
 
 async def delete(api: KubeApi, path: str) -> None:
-    body = {"gracePeriodSeconds": 0} if "/pods/" in path else None
+    body = {"propagationPolicy": "Foreground"} if "/jobs/" in path else None  # it goes after its pod
     try:
         await api.call("DELETE", path, body=body)
     except ApiRefusal as refusal:

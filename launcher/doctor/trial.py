@@ -1,4 +1,4 @@
-"""The doctor's pods: made, waited for, and removed with everything else that was made, whatever happens."""
+"""The doctor's Jobs: made, waited for, and removed with everything else that was made, whatever happens."""
 
 import asyncio
 import contextlib
@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 
 from launcher.admin.cluster import Where, get, items
-from launcher.admin.progress import Patience, container_state, held
+from launcher.admin.progress import Patience, container_state
 from launcher.doctor.probes import (
     CLOSED,
     CONTAINER,
@@ -27,6 +27,7 @@ from launcher.kubeapi import ApiRefusal, ClusterUnavailable, KubeApi, Tree
 
 _LOOK_EVERY = 1.0
 _ROUND = 150.0  # seconds that a round of pods may take, their images being on the way
+_ACCOUNT_WITHIN = 15.0
 _GONE_WITHIN = 90.0
 
 
@@ -50,6 +51,7 @@ class Trial:
         self._maker = Maker(name, self._namespace, holder(), wishes)
         self._wishes = wishes
         self._doing = doing
+        self._jobs: dict[str, Tree] = {}
         self._refused: dict[str, str] = {}
         self._volumes: set[str] = set()
         self._made: list[str] = []
@@ -82,6 +84,7 @@ class Trial:
         if self._own:
             self._doing("making a namespace for a moment")
             await self._post("/api/v1/namespaces", maker.own_namespace())
+            await self._account()
             await self._copy_pull_secrets()
         await self._make("secrets", maker.secret(key, authority))
         for policy in maker.policies():
@@ -107,6 +110,16 @@ class Trial:
     def _pullers(self) -> list[str]:
         return [self._maker.puller(image)["metadata"]["labels"][PART] for image in self._wishes.images[2:]]
 
+    async def _account(self) -> None:
+        """Wait for the service account that a new namespace gets a moment later, and without which it gets no pods."""
+        place = f"{path_of('serviceaccounts', self._namespace)}/default"
+        deadline = time.monotonic() + _ACCOUNT_WITHIN
+        with contextlib.suppress(ApiRefusal):  # whoever may not look tries without
+            while await get(self._api, place) is None:
+                if time.monotonic() > deadline:
+                    return
+                await asyncio.sleep(_LOOK_EVERY / 2)
+
     async def _copy_pull_secrets(self) -> None:
         for name in self._wishes.pull_secrets:
             try:
@@ -117,33 +130,26 @@ class Trial:
                 meta = {**self._maker.meta(), "name": name}
                 await self._make("secrets", {key: found[key] for key in ("type", "data")} | {"metadata": meta})
 
-    async def _make(self, kind: str, thing: Tree) -> None:
-        await self._post(path_of(kind, self._namespace), thing)
+    async def _make(self, kind: str, thing: Tree) -> Tree:
+        return await self._post(path_of(kind, self._namespace), thing)
 
-    async def _post(self, path: str, thing: Tree) -> None:
+    async def _post(self, path: str, thing: Tree) -> Tree:
         place = f"{path}/{thing['metadata']['name']}"
         self._made.append(place)  # it may be made also where no answer comes
         try:
-            await self._api.call("POST", path, body=thing)
+            return await self._api.call("POST", path, body=thing)
         except ApiRefusal:
             self._made.remove(place)
             raise
 
-    async def _start(self, pods: Iterable[Tree]) -> None:
-        """Make pods; one that is refused is noted, and the others are made."""
-        for pod in pods:
-            part = pod["metadata"]["labels"][PART]
-            deadline = time.monotonic() + 15
-            while True:
-                try:
-                    await self._make("pods", pod)
-                except ApiRefusal as refusal:
-                    # A new namespace gets its service account a moment later.
-                    if "serviceaccount" in str(refusal) and time.monotonic() < deadline:
-                        await asyncio.sleep(_LOOK_EVERY / 2)
-                        continue
-                    self._refused[part] = str(refusal)
-                break
+    async def _start(self, jobs: Iterable[Tree]) -> None:
+        """Make Jobs; one that is refused is noted, and the others are made."""
+        for job in jobs:
+            part = job["metadata"]["labels"][PART]
+            try:
+                self._jobs[part] = await self._make("jobs", job)
+            except ApiRefusal as refusal:
+                self._refused[part] = str(refusal)
 
     async def _until(self, done: Callable[[Tree | None], bool], parts: Sequence[str]) -> Tried:
         """What the pods are like when they are done, when no more is to be expected of them, or when time is up."""
@@ -155,6 +161,7 @@ class Trial:
                 self._events(),
             )
             by_part = {pod["metadata"]["labels"][PART]: pod for pod in pods if self._is_mine(pod)}
+            tried = Tried(by_part, events, dict(self._refused), dict(self._jobs))
             await self._note_volume()
             now = time.monotonic()
             left = [
@@ -162,10 +169,10 @@ class Trial:
                 for part in parts
                 if part not in self._refused
                 and not done(by_part.get(part))
-                and not _hopeless(by_part.get(part), events, patience[part], now)
+                and not patience[part].exhausted(tried.kept(part), now)
             ]
             if not left or now > deadline:
-                return Tried(by_part, events, dict(self._refused))
+                return tried
             await asyncio.sleep(_LOOK_EVERY)
 
     def _is_mine(self, pod: Tree) -> bool:
@@ -208,12 +215,6 @@ class Trial:
             return await get(self._api, place) is not None
         except ApiRefusal:  # it may be made and deleted, but not looked at
             return False
-
-
-def _hopeless(pod: Tree | None, events: Sequence[Tree], patience: Patience, now: float) -> bool:
-    """Whether what keeps a pod has kept it for too long to pass by itself."""
-    kept = held(pod, events, CONTAINER) if pod is not None and not _ended(pod) else None
-    return patience.exhausted(kept.trouble if kept else None, now)
 
 
 def _ended(pod: Tree | None) -> bool:

@@ -1,27 +1,30 @@
-"""What became of the doctor's pods, and what that says of images and admission: no I/O here."""
+"""What became of the doctor's Jobs, and what that says of images and admission: no I/O here."""
 
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from launcher.admin.progress import container_state, held, words
+from launcher.admin.progress import Trouble, container_state, held, warning, words
 from launcher.doctor.findings import Finding, fail, ok, warn
 from launcher.doctor.probes import CLOSED, CONTAINER, FREE, OPEN, SHUT, VOLUME
 from launcher.doctor.wishes import Wishes
 from launcher.kubeapi import Tree
 
 _PULLED_SINCE = {"running", "terminated"}
+_TRIED_AGAIN = 20.0  # seconds in which a Job's controller makes a pod again that was refused
 
 
 @dataclass(frozen=True, slots=True)
 class Tried:
-    """What became of the pods."""
+    """What became of the Jobs."""
 
     pods: Mapping[str, Tree] = field(default_factory=dict)
-    """By part, as the API server showed them last."""
+    """Their pods by part, as the API server showed them last."""
     events: Sequence[Tree] = ()
     refused: Mapping[str, str] = field(default_factory=dict)
     """Parts that could not be made, and the API server's words."""
+    jobs: Mapping[str, Tree] = field(default_factory=dict)
+    """Parts that were made."""
 
     def answer(self, part: str) -> Tree:
         """What a pod told."""
@@ -32,20 +35,33 @@ class Tried:
             return {}
         return read if isinstance(read, dict) else {}
 
+    def begun(self, part: str) -> bool:
+        """Whether it was tried at all."""
+        return any(part in known for known in (self.pods, self.refused, self.jobs))
+
+    def kept(self, part: str) -> Trouble | None:
+        """What keeps a pod from running; None if nothing is known that does."""
+        pod, job = self.pods.get(part), self.jobs.get(part)
+        if pod is not None:
+            step = held(pod, self.events, CONTAINER)
+            return step.trouble if step else None
+        refused = job and warning(self.events, job, {"FailedCreate"})
+        said = words((refused or {}).get("message")).removeprefix("Error creating: ")
+        return Trouble(f"Its pod can't be made: {said}", _TRIED_AGAIN) if refused else None
+
     def trouble(self, part: str) -> str:
         """Why a pod did not tell anything."""
         if part in self.refused:
             return words(self.refused[part])
-        pod = self.pods.get(part)
-        if pod is None:
+        if not self.begun(part):
             return "It was not made."
-        kept = held(pod, self.events, CONTAINER)
-        ended = container_state(pod, CONTAINER).get("terminated") or {}
+        ended = container_state(self.pods.get(part) or {}, CONTAINER).get("terminated") or {}
         if ended:
             return words(
                 f"It ended with exit code {ended.get('exitCode')}: {ended.get('message') or ended.get('reason')}"
             )
-        return kept.trouble.sentence if kept and kept.trouble else "It did not get done in time."
+        kept = self.kept(part)
+        return kept.sentence if kept else "It did not get done in time."
 
     def pulled(self, part: str) -> bool:
         """Whether the pod's image came."""
@@ -84,7 +100,7 @@ def images(wishes: Wishes, tried: Tried) -> list[Finding]:
         if any(tried.pulled(part) for part in users):
             findings.append(ok("images", f"{image.ref} ({image.what}) can be pulled."))
             continue
-        seen = [part for part in users if part in tried.pods or part in tried.refused]
+        seen = [part for part in users if tried.begun(part)]
         why = tried.trouble(seen[0]) if seen else "It was not tried."
         if "can't be pulled" in why:
             remedy = (

@@ -132,7 +132,7 @@ def clocks(tried: Tried, here: float | None) -> list[Finding]:
 
 def volume(tried: Tried) -> list[Finding]:
     """Whether a volume like the task volume came, and can be written to."""
-    if VOLUME not in tried.pods and VOLUME not in tried.refused:
+    if not tried.begun(VOLUME):
         return []
     said = tried.answer(VOLUME).get("write")
     if said == "written":

@@ -15,13 +15,6 @@ ACCEPTED, REFUSED, NOT_ASKED = "accepts", "refuses", "not asked"
 
 async def ask(manifest: dict[str, Any]) -> list[tuple[str, str]]:
     """For the Job and for its pod a pair: ACCEPTED, REFUSED or NOT_ASKED, and a sentence."""
-    template = manifest["spec"]["template"]
-    pod = {
-        "apiVersion": "v1",
-        "kind": "Pod",
-        "metadata": {"generateName": f"{manifest['metadata']['name']}-", **template["metadata"]},
-        "spec": template["spec"],
-    }
     namespace = manifest["metadata"]["namespace"]
     try:
         api = await _client()
@@ -30,10 +23,17 @@ async def ask(manifest: dict[str, Any]) -> list[tuple[str, str]]:
     try:
         return [
             await _ask(api, f"/apis/batch/v1/namespaces/{namespace}/jobs", manifest, "the Job"),
-            await _ask(api, f"/api/v1/namespaces/{namespace}/pods", pod, "its pod"),
+            await _ask(api, f"/api/v1/namespaces/{namespace}/pods", pod_of(manifest), "its pod"),
         ]
     finally:
         await api.close()  # type: ignore[no-untyped-call]
+
+
+def pod_of(job: dict[str, Any]) -> dict[str, Any]:
+    """The pod that a Job asks for."""
+    template = job["spec"]["template"]
+    meta = {"generateName": f"{job['metadata']['name']}-", **template["metadata"]}
+    return {"apiVersion": "v1", "kind": "Pod", "metadata": meta, "spec": template["spec"]}
 
 
 async def _client() -> client.ApiClient:

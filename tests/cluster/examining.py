@@ -12,7 +12,7 @@ import yaml
 from tests.stage.kube import Kubectl
 
 DOCTORS = "app.kubernetes.io/managed-by=v6-node-doctor"
-KINDS = "pods,secrets,networkpolicies,persistentvolumeclaims,namespaces"
+KINDS = "jobs,pods,secrets,networkpolicies,persistentvolumeclaims,namespaces"
 _ORDER = ("ok", "warn", "fail")
 
 

@@ -1,4 +1,4 @@
-"""A cluster for the doctor to examine: a stand-in for the API server, whose kubelet tells what pods would find."""
+"""A cluster for the doctor to examine: a stand-in for the API server, which makes Jobs' pods and what they find."""
 
 import json
 from pathlib import Path
@@ -19,9 +19,12 @@ class Examined(Threaded):
     def __init__(self, folder: Path) -> None:
         super().__init__(folder)
         self.on_create = self._created
+        self.on_delete = self._deleted
         self.enforces = True
         self.stuck: dict[str, Any] = {}
         """The state of a pod's container that never comes further, by part."""
+        self.not_admitted: dict[str, str] = {}
+        """Why a pod can't be made, by part."""
         self.server: dict[str, Any] = {"status": 200, "version": "4.15.2", "ahead": 0.0, "login": {"status": 200}}
         self.not_allowed: set[str] = set()
         """What SelfSubjectAccessReviews are answered no for, as `verb resource`."""
@@ -54,18 +57,38 @@ class Examined(Threaded):
             asked = thing["spec"]["resourceAttributes"]
             what = "/".join(filter(None, (asked["resource"], asked.get("subresource"))))
             thing["status"] = {"allowed": f"{asked['verb']} {what}" not in self.not_allowed}
-        elif thing.get("kind") == "Pod" and PART in (thing["metadata"].get("labels") or {}):
-            self._run(thing)
+        elif thing.get("kind") == "Namespace":
+            accounts = f"/api/v1/namespaces/{thing['metadata']['name']}/serviceaccounts"
+            self.put(accounts, {"metadata": {"name": "default"}})
+        elif thing.get("kind") == "Job":
+            self._control(thing)
 
-    def _run(self, pod: Any) -> None:
-        part = pod["metadata"]["labels"][PART]
-        state = self.stuck.get(part) or self._outcome(part, json.loads(pod["spec"]["containers"][0]["env"][0]["value"]))
+    def _deleted(self, path: str) -> None:
+        """With a Job goes its pod."""
+        for pod in [each for each in self.objects if "/pods/" in each and "/jobs/" in path]:
+            if pod.rsplit("/", 1)[1].rpartition("-")[0] == path.rsplit("/", 1)[1]:
+                del self.objects[pod]
+
+    def _control(self, job: Any) -> None:
+        """What the controller of Jobs does, and then kubelet."""
+        meta, template = job["metadata"], job["spec"]["template"]
+        core = f"/api/v1/namespaces/{meta['namespace']}"
+        part = meta["labels"][PART]
+        if part in self.not_admitted:
+            about = {"involvedObject": {"uid": meta["uid"]}, "reason": "FailedCreate"}
+            event = {"metadata": {"name": f"{meta['name']}.1"}, "message": f"Error creating: {self.not_admitted[part]}"}
+            self.put(f"{core}/events", about | event)
+            return
+        pod = {"metadata": {**template["metadata"], "name": f"{meta['name']}-abcde"}, "spec": template["spec"]}
+        order = json.loads(template["spec"]["containers"][0]["env"][0]["value"])
+        state = self.stuck.get(part) or self._outcome(part, order)
         ended = "terminated" in state
         pod["status"] = {
             "phase": "Succeeded" if ended else "Running" if "running" in state else "Pending",
             "podIP": _ADDRESSES.get(part, "10.0.0.9"),
             "containerStatuses": [{"name": "doctor", "state": state}],
         }
+        self.put(f"{core}/pods", pod)
 
     def _outcome(self, part: str, order: Any) -> Any:
         if "listen" in order:

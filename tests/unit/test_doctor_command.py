@@ -6,20 +6,20 @@ import re
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import kubernetes_validate
 import pytest
 from typer.testing import CliRunner, Result
 
 from launcher.__main__ import app
-from launcher.doctor.probes import CLOSED, FREE, HOLDER, MANAGED, OPEN, SHUT, VOLUME, Maker
-from launcher.doctor.traces import holder, left_over
+from launcher.doctor.probes import CLOSED, FREE, HOLDER, OPEN, SHUT, VOLUME
+from launcher.doctor.traces import left_over
+from launcher.doctor.trial import _ROUND
 from tests.stage.waiting import wait_until
 from tests.unit.doctor_cluster import KEY, VALUES, Examined
-from tests.unit.test_doctor_facts import asking
 
 PENDING = {"waiting": {"reason": "ContainerCreating"}}
 
@@ -28,6 +28,7 @@ PENDING = {"waiting": {"reason": "ContainerCreating"}}
 def cluster(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Examined]:
     monkeypatch.setattr("launcher.doctor.trial._LOOK_EVERY", 0.05)
     monkeypatch.setattr("launcher.admin.progress._SOON", 0.1)
+    monkeypatch.setattr("launcher.doctor.tried._TRIED_AGAIN", 0.1)
     (tmp_path / "values.yaml").write_text(VALUES)
     with Examined(tmp_path) as cluster:
         monkeypatch.setenv("KUBECONFIG", str(cluster.kubeconfig))
@@ -63,7 +64,8 @@ def test_a_good_cluster_is_well_in_every_respect_and_nothing_stays(cluster: Exam
     }
     assert cluster.traces == []
     made = [path for method, path, _ in cluster.asked if method == "POST" and not path.endswith("reviews")]
-    assert len([path for path in made if path.endswith("/pods")]) == 5
+    assert len([path for path in made if path.endswith("/jobs")]) == 5
+    assert not [path for path in made if path.endswith("/pods")], "bare pods may get no policies"
     assert KEY not in done.output
 
 
@@ -180,6 +182,24 @@ def test_a_volume_that_would_stay_is_not_made(cluster: Examined, tmp_path: Path)
     assert not [path for _, path, _ in cluster.asked if path.endswith("persistentvolumeclaims") and _ == "POST"]
 
 
+def test_a_pod_that_is_not_admitted_is_told_with_the_words_of_the_event(cluster: Examined, tmp_path: Path):
+    """The API server takes the Job; its controller is told why there is no pod, and records it."""
+    words = 'pods "x" is forbidden: exceeded quota: none'
+    cluster.not_admitted = {VOLUME: words, SHUT: words}
+    done, found = doctor(tmp_path)
+    assert done.exit_code == 1 and worst(found).keys() == {"storage"}
+    assert f"Its pod can't be made: {words}." in worst(found)["storage"]
+    assert words in worst(found, "warn")["network policies"]
+    assert cluster.traces == []
+
+
+def test_a_listener_that_ends_is_not_waited_for(cluster: Examined, tmp_path: Path):
+    cluster.stuck = {OPEN: {"terminated": {"exitCode": 127, "reason": "StartError"}}}
+    began = time.monotonic()
+    doctor(tmp_path)
+    assert time.monotonic() - began < _ROUND / 2
+
+
 def test_a_volume_that_is_refused_leaves_the_rest_to_be_said(cluster: Examined, tmp_path: Path):
     cluster.refuse["POST .*/persistentvolumeclaims"] = 403
     done, found = doctor(tmp_path)
@@ -254,8 +274,9 @@ def test_a_namespace_with_policies_is_left_alone(cluster: Examined, tmp_path: Pa
     cluster.put("/apis/networking.k8s.io/v1/namespaces/v6-node/networkpolicies", {"metadata": {"name": "deny"}})
     _, found = doctor(tmp_path)
     assert "NetworkPolicies already" in worst(found, "warn")["network policies"]
-    pods = [body for method, path, body in cluster.asked if method == "POST" and path.endswith("/pods")]
-    assert [pod["metadata"]["name"] for pod in pods] == ["v6-node-doctor-rehearsal-open"]
+    made = [(path, body) for method, path, body in cluster.asked if method == "POST" and not path.endswith("reviews")]
+    [(path, pod)] = made
+    assert path.endswith("/v6-node/pods") and pod["metadata"]["name"].startswith("v6-node-doctor-rehearsal-open")
 
 
 @pytest.mark.parametrize(
@@ -274,44 +295,3 @@ def test_what_is_left_over(whose: str, age: float, gone: bool):
     meta = {"annotations": {HOLDER: whose} if whose else None, "creationTimestamp": "2026-11-28T06:00:00Z"}
     now = 1795845600 + age
     assert left_over(meta, "here/3", lambda process: process == 1, now) is gone
-
-
-def test_every_object_carries_whose_it_is():
-    maker = Maker("v6-node-doctor-abc", "v6-node-doctor-abc", holder(), asking(VALUES))
-    made = [maker.own_namespace(), *maker.policies(), maker.secret("", ""), maker.claim(), maker.writer()]
-    made += [maker.listener(OPEN), maker.free({}, key=True, authority=True), maker.shut({})]
-    for each in made:
-        assert MANAGED.items() <= each["metadata"]["labels"].items()
-        assert each["metadata"]["annotations"][HOLDER] == holder()
-
-
-def test_pods_keep_the_standard_restricted():
-    """https://kubernetes.io/docs/concepts/security/pod-security-standards/#restricted."""
-    maker = Maker("v6-node-doctor-abc", "north", holder(), asking("network: {httpProxy: {url: 'http://p:3128'}}"))
-    for pod in (
-        maker.listener(OPEN),
-        maker.free({}, key=True, authority=True),
-        maker.writer(),
-        maker.puller(maker.wishes.images[0]),
-    ):
-        spec = pod["spec"]
-        (container,) = spec["containers"]
-        assert spec["securityContext"]["runAsNonRoot"] is True
-        assert spec["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
-        assert container["securityContext"]["allowPrivilegeEscalation"] is False
-        assert container["securityContext"]["capabilities"] == {"drop": ["ALL"]}
-        assert {"hostNetwork", "hostPID", "hostIPC"}.isdisjoint(spec)
-        kinds = {key for volume in spec.get("volumes", []) for key in volume if key != "name"}
-        assert kinds <= {"secret", "persistentVolumeClaim"}
-        assert spec["automountServiceAccountToken"] is False and spec["activeDeadlineSeconds"] > 0
-
-
-@pytest.mark.parametrize("version", ["1.30", "1.36"])
-def test_manifests_are_such_as_kubernetes_takes(version: str):
-    maker = Maker("v6-node-doctor-abc", "north", holder(), asking(VALUES))
-    targets = {OPEN: ["10.0.0.1"], CLOSED: ["10.0.0.2"]}
-    free = maker.free(targets, key=True, authority=True)
-    made = [maker.own_namespace(), *maker.policies(), maker.secret("a", ""), maker.claim(), maker.writer(), free]
-    for each in (*made, maker.listener(OPEN), maker.shut(targets), maker.puller(maker.wishes.images[0])):
-        kubernetes_validate.validate(each, version, strict=True)
-    assert len(free["metadata"]["name"]) <= 63
