@@ -1,6 +1,6 @@
 """Whether the namespace's quotas and limits have room for the node and one algorithm: no I/O here."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from decimal import Decimal
 from typing import Any
 
@@ -64,17 +64,31 @@ def _wanted(wishes: Wishes) -> dict[str, Decimal]:
 
 
 def _beyond(wishes: Wishes, found: Tree) -> list[Finding]:
-    findings = []
-    for limit in found["spec"].get("limits") or ():
-        for name, most in (limit.get("max") or {}).items():
-            for who, _, resources in wishes.pods() if limit.get("type") in {"Container", "Pod"} else ():
-                asked = (resources.get("limits") or {}).get(name) or (resources.get("requests") or {}).get(name)
-                if asked is not None and _amount(asked) > _amount(most):
-                    title = f"LimitRange {found['metadata']['name']}"
-                    sentence = f"{title} lets a {limit['type'].lower()} have {most} of {name}, and {who} wants {asked}."
-                    remedy = "have it raised, or lower resources in launcher, proxy and jobs of the values"
-                    findings.append(fail("quota", sentence, remedy))
-    return findings
+    title, remedy = f"LimitRange {found['metadata']['name']}", "have it changed, or correct resources in the values"
+    return [
+        fail("quota", f"{title} {rule}, and {who} wants {asked}.", remedy)
+        for limit in found["spec"].get("limits") or ()
+        if limit.get("type") in {"Container", "Pod"}
+        for who, resources in (*((who, each) for who, _, each in wishes.pods()), *wishes.with_profiles())
+        for rule, asked in _misfits(limit, resources)
+    ]
+
+
+def _misfits(limit: Tree, resources: Tree) -> Iterator[tuple[str, Any]]:
+    """What a limit says that resources do not keep to, and what they say."""
+    requests, limits = resources.get("requests") or {}, resources.get("limits") or {}
+    whose = f"a {limit['type'].lower()}"
+    for name, most in (limit.get("max") or {}).items():
+        asked = limits.get(name, requests.get(name))
+        if asked is not None and _amount(asked) > _amount(most):
+            yield f"lets {whose} have {most} of {name}", asked
+    for name, least in (limit.get("min") or {}).items():
+        asked = requests.get(name, limits.get(name))
+        if asked is not None and _amount(asked) < _amount(least):
+            yield f"wants {whose} to have {least} of {name} at least", asked
+    for name, usual in (limit.get("default") or {}).items():
+        if name not in limits and _amount(requests.get(name, "0")) > _amount(usual):
+            yield f"gives {whose} without a limit one of {usual} of {name}", requests[name]
 
 
 def _amount(quantity: Any) -> Decimal:

@@ -184,6 +184,15 @@ class Wishes:
             ("an algorithm", 1, dict(self._at("jobs.resources") or {})),
         )
 
+    def with_profiles(self) -> tuple[tuple[str, Tree], ...]:
+        """What an algorithm asks for with each profile that says something of it."""
+        usual, profiles = self._at("jobs.resources") or {}, self._at("jobs.profiles") or {}
+        return tuple(
+            (f"an algorithm with profile {name}", merged(usual, each["resources"]))
+            for name, each in profiles.items()
+            if each and each.get("resources")
+        )
+
     def _at(self, path: str) -> Any:
         return at(self.values, tuple(path.split(".")))
 

@@ -7,7 +7,7 @@ import pytest
 import yaml
 
 from launcher.admin.helm import chart
-from launcher.doctor import clusterfacts, quotas, rights, volumes
+from launcher.doctor import clusterfacts, rights, volumes
 from launcher.doctor.findings import Finding, Level, exit_code, fail, ok, warn
 from launcher.doctor.given import Place, authority_in, place_for_trial, read_wishes
 from launcher.doctor.wishes import Wishes, key_in
@@ -259,51 +259,6 @@ def test_the_dns_is_where_launcher_and_proxy_may_ask():
 def test_a_node_that_is_there_is_said():
     assert clusterfacts.installed(None, "north") is None
     assert "has a node already" in said(clusterfacts.installed(thing("v6-node-launcher"), "north"))
-
-
-# Quotas
-
-
-def counted(hard: dict[str, str], used: dict[str, str] | None = None, **spec: Any) -> list[Finding]:
-    found = thing("small", spec={"hard": hard, **spec}, status={"hard": hard, "used": used or {}})
-    return quotas.quota(asking(), [found], [])
-
-
-@pytest.mark.parametrize(
-    ("hard", "used", "level", "words"),
-    [
-        ({"pods": "3"}, {}, OK, "room"),
-        ({"pods": "10"}, {"pods": "8"}, FAIL, "pods: 3 needed, 2 left of 10"),
-        ({"limits.memory": "1Gi"}, {}, FAIL, "limits.memory: 3.5Gi needed, 1Gi left of 1Gi"),
-        ({"requests.cpu": "200m"}, {}, OK, "room"),
-        ({"cpu": "100m"}, {}, FAIL, "cpu: 0.2 needed, 0.1 left"),
-        ({"requests.storage": "5Gi"}, {}, FAIL, "requests.storage: 10Gi needed"),
-        ({"persistentvolumeclaims": "0"}, {}, FAIL, "persistentvolumeclaims"),
-        ({"services.loadbalancers": "0"}, {}, OK, "room"),
-    ],
-)
-def test_a_quota_has_to_have_room_for_node_and_algorithm(hard: Any, used: Any, level: Level, words: str):
-    found = counted(hard, used)
-    assert levels(found) == [level] and words in said(found)
-
-
-def test_a_quota_of_some_pods_only_is_passed_over():
-    assert levels(counted({"pods": "0"}, scopes=["Terminating"])) == [OK]
-
-
-def test_no_quota_is_well():
-    assert said(quotas.quota(asking(), [], [])).startswith("No quota")
-
-
-def test_a_limit_below_what_a_container_wants_is_named():
-    limits = {
-        "limits": [
-            {"type": "Container", "max": {"memory": "1Gi"}},
-            {"type": "PersistentVolumeClaim", "max": {"storage": "1Gi"}},
-        ]
-    }
-    found = quotas.quota(asking(), [], [thing("limits", spec=limits)])
-    assert levels(found) == [FAIL] and "1Gi of memory, and an algorithm wants 2Gi" in said(found)
 
 
 # Where to try
