@@ -38,7 +38,7 @@ JOBS: dict[str, Any] = {
             "gpu": {"resource": NVIDIA},
             "runtimeClassName": RUNTIME,
             "tolerations": [TOLERATION],
-            "tmpSizeLimit": "64Mi",
+            "tmpSizeLimit": "128Mi",
         },
         "amd": {"gpu": {"resource": AMD, "count": 1}},
     },
@@ -90,6 +90,12 @@ def test_an_algorithm_gets_what_the_plugin_gives_with_its_gpu(
     assert variable == f"{profile.upper()}_VISIBLE_DEVICES"
     assert given["nodes"] == {gpu: "written"}
     assert given["driver"] == f"{resource}\n"
+
+
+def test_a_gpu_s_algorithm_has_room_in_dev_shm(researcher: Researcher, behave: str) -> None:
+    """More than the 64 MiB that any container has there."""
+    size = 80 * 2**20
+    assert send(researcher, "nvidia loading", behave, "fill", "/dev/shm/x", size, 0).wait().result() == size
 
 
 def test_who_asks_for_none_gets_and_pays_nothing(node: Node, researcher: Researcher, behave: str) -> None:
