@@ -170,6 +170,8 @@ class Profile:
     """The devices that the profile grants; None: it grants none."""
     affinity: Mapping[str, Any] = field(default_factory=dict)
     """Which machines and which other pods the pod prefers, needs or keeps away from."""
+    topology_spread_constraints: tuple[Mapping[str, Any], ...] = ()
+    """How pods are spread over machines or zones."""
     extra_images: tuple[str, ...] = ()
     """Images that containers beside the algorithm may run."""
     caps: Mapping[str, str | int | float] = field(default_factory=dict)

@@ -138,6 +138,7 @@ def _pairs(text: str) -> list[tuple[str, str, str]]:
 # Shortages, and states of machines that end by themselves (pkg/scheduler/framework/plugins).
 _PASSES = re.compile(
     r"Insufficient |Too many pods|max volume count|free ports|no nodes available|0/0 nodes|allocate all claims"
+    r"|anti-affinity rules|topology spread constraints(?! \(missing)"  # on others, which end
     r"|were unschedulable|taints? \{(node\.kubernetes\.io/|node\.cloudprovider\.kubernetes\.io/|ToBeDeletedBy)"
 )
 _APART = re.compile(r"volume node affinity|PersistentVolume's node affinity")  # the latter since Kubernetes 1.34

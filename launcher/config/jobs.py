@@ -52,6 +52,8 @@ class Jobs(Section):
     tmpSizeLimit: str = "1Gi"
     nodeSelector: dict[str, str] = {}
     tolerations: tuple[dict[str, Any], ...] = ()
+    affinity: dict[str, Any] = {}
+    topologySpreadConstraints: tuple[dict[str, Any], ...] = ()
     podLabels: dict[str, str] = {}
     podAnnotations: dict[str, str] = {}
     priorityClassName: str = ""

@@ -60,6 +60,8 @@ class ProfileSettings(Section):
     """Added to `jobs.nodeSelector`."""
     tolerations: tuple[dict[str, Any], ...] = ()
     """Added to `jobs.tolerations`."""
+    affinity: dict[str, Any] | None = None
+    topologySpreadConstraints: tuple[dict[str, Any], ...] | None = None
     priorityClassName: str | None = None
     activeDeadlineSeconds: Annotated[int, Field(ge=1)] | None = None
     env: Annotated[dict[str, str], AfterValidator(variables)] = {}

@@ -8,7 +8,7 @@ from launcher.profiles import Choice, Facts, judged, settings
 from launcher.render.chart import Values
 
 # A field of the profile, and how it comes about: from the profile alone or before `jobs`, or both together.
-_OVER = ("tmpSizeLimit", "priorityClassName", "activeDeadlineSeconds")
+_OVER = ("tmpSizeLimit", "affinity", "topologySpreadConstraints", "priorityClassName", "activeDeadlineSeconds")
 _ADDED = ("nodeSelector", "tolerations")
 
 
@@ -81,8 +81,9 @@ def _values(values: Values, profile: str) -> Iterator[tuple[str, str, str]]:
             yield _row(values, f"{section}.{name}", {**usual, **before}[name], (*path, section, name))
     for key in _OVER:
         given = getattr(mine, key)
-        path = ("jobs", key) if given is None else (*own, key)
-        yield _row(values, key, getattr(jobs, key) if given is None else given, path)
+        if given is not None or getattr(jobs, key) not in ({}, ()):
+            path = ("jobs", key) if given is None else (*own, key)
+            yield _row(values, key, getattr(jobs, key) if given is None else given, path)
     for key in _ADDED:
         for said, path in ((getattr(jobs, key), ("jobs", key)), (getattr(mine, key), (*own, key))):
             if said:

@@ -27,6 +27,7 @@ JOBS = {
             "gpu": {"resource": "nvidia.com/gpu", "count": 2},
             "resources": {"limits": {"memory": "16Gi"}},
             "env": {"THREADS": "8"},
+            "affinity": {"podAntiAffinity": {}},
         },
         "sandbox": {"runtimeClassName": "gvisor"},
     },
@@ -118,6 +119,8 @@ def test_it_explains_which_rule_chose_and_which_value_came_from_where(render: An
     assert "limits.memory 16Gi jobs.profiles.gpu.resources.limits.memory (values-0.yaml)" in lines
     assert "requests.cpu 100m jobs.resources.requests.cpu (the chart's default)" in lines
     assert "tmpSizeLimit 9Gi jobs.tmpSizeLimit (values-1.yaml)" in lines
+    assert "affinity {podAntiAffinity: {}} jobs.profiles.gpu.affinity (values-0.yaml)" in lines
+    assert not [line for line in lines if line.startswith("topologySpreadConstraints")], "nobody says anything of it"
     assert "variable THREADS 8 jobs.profiles.gpu.env.THREADS (values-0.yaml)" in lines
 
 

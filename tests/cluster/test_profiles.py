@@ -26,19 +26,22 @@ pytestmark = pytest.mark.slow  # waits for GPUs that others have
 
 RUNTIME = "v6-test-runc"
 """A RuntimeClass of the tests' own: every containerd has the handler runc."""
-DEVICE = "example.org/v6-test-gpu"
-"""A device that is only counted: https://kubernetes.io/docs/tasks/administer-cluster/extended-resource-node/."""
+RUNS = {"matchExpressions": [{"key": "v6-node.vantage6.ai/run-id", "operator": "Exists"}]}
 SMALL = {"requests": {"cpu": "50m", "memory": "64Mi"}, "limits": {"memory": "512Mi"}}
+MACHINE = "kubernetes.io/hostname"
+ALONE = {"requiredDuringSchedulingIgnoredDuringExecution": [{"topologyKey": MACHINE, "labelSelector": RUNS}]}
+SPREAD = {"maxSkew": 1, "topologyKey": MACHINE, "whenUnsatisfiable": "ScheduleAnyway", "labelSelector": RUNS}
 JOBS: dict[str, Any] = {
     "resources": SMALL,
     "caps": {"memory": "1Gi"},
+    "topologySpreadConstraints": [SPREAD],
     "profiles": {
-        "gpu": {"template": "gpu.yaml.j2", "gpu": {"resource": DEVICE, "count": 1}, "tmpSizeLimit": "64Mi"},
+        "alone": {"affinity": {"podAntiAffinity": ALONE}, "topologySpreadConstraints": []},
         "sandbox": {"template": "sandbox.yaml.j2", "runtimeClassName": RUNTIME, "env": {"FLAVOUR": "sandboxed"}},
         "big-memory": {"template": "big-memory.yaml.j2", "resources": {"limits": {"memory": "640Mi"}}},
     },
     "profileRules": [
-        {"profile": "gpu", "tasks": ["^gpu"]},
+        {"profile": "alone", "tasks": ["^alone"]},
         {"profile": "big-memory", "tasks": ["^big"]},
         {"profile": "sandbox", "tasks": ["^sandboxed"]},
     ],
@@ -71,21 +74,7 @@ def runtime_class(kubectl: Kubectl) -> Iterator[str]:
 
 
 @pytest.fixture(scope="module")
-def device(kubectl: Kubectl, stagehand: Stagehand) -> Iterator[str]:
-    """One device of a kind, on one machine."""
-    path = f"/status/capacity/{DEVICE.replace('/', '~1')}"
-
-    def patch(**change: str) -> None:
-        body = json.dumps([{"path": path, **change}])
-        kubectl("patch", "node", stagehand.machine, "--subresource=status", "--type=json", "--patch", body)
-
-    patch(op="add", value="1")
-    yield DEVICE
-    patch(op="remove")
-
-
-@pytest.fixture(scope="module")
-def node(troupe: Troupe, runtime_class: str, device: str, behave: str) -> Node:
+def node(troupe: Troupe, runtime_class: str, behave: str) -> Node:
     node = troupe.node(troupe.collaboration())
     jobs = node.values["jobs"] = copy.deepcopy(JOBS)
     jobs |= {"extraImages": [behave], "templates": {"broken.yaml.j2": BROKEN}}
@@ -157,8 +146,8 @@ def test_a_run_that_no_rule_holds_for_gets_none_of_it(node: Node, researcher: Re
     job = job_of(node, task)
     assert "v6-node.vantage6.ai/profile" not in job["metadata"]["annotations"]
     pod = job["spec"]["template"]["spec"]
-    assert "runtimeClassName" not in pod
-    assert DEVICE not in pod["containers"][0]["resources"]["limits"]
+    assert "runtimeClassName" not in pod and "podAntiAffinity" not in pod.get("affinity", {})
+    assert pod["topologySpreadConstraints"] == [SPREAD], "what jobs says"
     assert task.wait().run()["status"] == "completed"
     assert audited(node, task)["profile"] is None
 
@@ -170,22 +159,20 @@ def test_memory_is_set_aside(node: Node, researcher: Researcher, behave: str) ->
     assert task.wait().run()["status"] == "completed"
 
 
-def test_who_finds_no_gpu_waits_for_the_one_before_and_says_why(
+def test_who_has_to_be_alone_waits_for_the_one_before_and_says_why(
     node: Node, researcher: Researcher, behave: str
 ) -> None:
-    first = send(researcher, "gpu one", behave, "fill", "/dev/shm/x", 8 * 2**20, 75)  # a reason is told after 30 s
+    """The task volume keeps all runs on one machine, where anti-affinity has them go one by one."""
+    first = send(researcher, "alone one", behave, "sleep", 45)  # a reason is told after 30 s
     pod_of(node, first)
-    second = send(researcher, "gpu two", behave, "sleep", 0)
-    job = job_of(node, second)
-    assert job["spec"]["template"]["spec"]["containers"][0]["resources"]["limits"][DEVICE] == "1"
-
-    def reason() -> str:
-        return str(second.run()["log"] or "")
-
-    wait_until(lambda: f"Insufficient {DEVICE}" in reason(), 60, lambda: f"the log is {reason()!r}")
-    assert send(researcher, "ordinary", behave, "sleep", 0).wait().result() == 0, "nobody else pays for it"
-    assert first.wait().result() == 8 * 2**20
-    assert second.wait().result() == 0
+    second = send(researcher, "alone two", behave, "sleep", 0)
+    pod = job_of(node, second)["spec"]["template"]["spec"]
+    assert pod["affinity"]["podAntiAffinity"] == ALONE and "topologySpreadConstraints" not in pod
+    says = "No machine has room for the algorithm now: "
+    wait_until(lambda: says in str(second.run()["log"]), 60, lambda: f"the log is {second.run()['log']!r}")
+    assert "didn't match pod anti-affinity rules" in second.run()["log"]
+    assert second.statuses() == ["pending"]
+    assert [task.wait().result() for task in (first, second)] == [45, 0]
 
 
 def test_a_container_of_the_site_s_own_that_fails_is_named(researcher: Researcher, behave: str) -> None:
@@ -210,7 +197,7 @@ def accepted(node: Node, cluster: Cluster, image: str, *arguments: str) -> str:
 
 
 def test_the_api_server_accepts_what_render_shows(node: Node, cluster: Cluster, behave: str) -> None:
-    for arguments in (["--name", "gpu"], ["--name", "sandboxed"], ["--name", "big"], []):
+    for arguments in (["--name", "alone"], ["--name", "sandboxed"], ["--name", "big"], []):
         accepted(node, cluster, behave, *arguments)
 
 
@@ -234,7 +221,7 @@ def test_a_class_that_the_cluster_does_not_have_is_refused_by_name(node: Node) -
     ("cap", "profile", "says"),
     [
         ({"memory": "4Gi"}, {"resources": {"limits": {"memory": "5Gi"}}}, r"limits.memory: \"5Gi\" is not allowed"),
-        ({"devices": 2}, {"gpu": {"resource": DEVICE, "count": 3}}, rf"limits[\"{DEVICE}\"]: 3 is not allowed"),
+        ({"devices": 2}, {"gpu": {"resource": "a.org/b", "count": 3}}, r"limits[\"a.org/b\"]: 3 is not allowed"),
     ],
 )
 def test_a_launcher_does_not_start_with_a_profile_above_the_cap(
@@ -326,5 +313,5 @@ def test_the_pool_s_machines_are_for_large_tasks(
 def test_the_command_needs_nothing_but_the_launcher_s_pod(node: Node) -> None:
     """There is no helm in it: it goes by the launcher's own configuration."""
     arguments = ("exec", "v6-node-launcher-0", "--", "python", "-m", "launcher", "render")
-    shown = node.kubectl(*arguments, "--config", "/etc/v6-node/node.yaml", "--name", "gpu", namespace=node.namespace)
-    assert f"{DEVICE}: 1" in shown
+    shown = node.kubectl(*arguments, "--config", "/etc/v6-node/node.yaml", "--name", "alone", namespace=node.namespace)
+    assert "podAntiAffinity" in shown

@@ -23,11 +23,12 @@ from launcher.runs import RequestedDatabase
 from launcher.taskfiles import TaskFiles
 from launcher.templates import JobTemplates
 from tests.unit.broken_rules import nothing_selects
-from tests.unit.doc_overrides import GPUS, INIT, PAGE, POOL, PROFILES, SIDECAR, shown_below, values_below
+from tests.unit.doc_overrides import APART, GPUS, INIT, PAGE, POOL, PROFILES, SIDECAR, shown_below, values_below
 from tests.unit.example_context import SHIPPED
 from tests.unit.test_algorithmenv import TREE
 from tests.unit.test_profiles import TRAIN
 
+OF_RUNS = {"key": "v6-node.vantage6.ai/run-id", "operator": "Exists"}
 RESOURCES = {"requests": {"cpu": "100m", "memory": "128Mi"}, "limits": {"memory": "2Gi"}}
 
 
@@ -78,6 +79,17 @@ def test_the_pool_is_for_those_whom_the_rule_names(tmp_path: Path) -> None:
     assert [taint["key"] for taint in pod["tolerations"]] == ["example.org/pool"]
     profile, pod = job(jobs, tmp_path)
     assert (profile, pod["nodeSelector"], pod["tolerations"]) == ("", {}, [])
+
+
+def test_large_tasks_are_apart_and_all_are_spread(tmp_path: Path) -> None:
+    jobs = values_below(APART)["jobs"]
+    profile, pod = job(jobs, tmp_path, replace(TRAIN, task_name="large matrix"))
+    [spread] = pod["topologySpreadConstraints"]
+    [apart] = pod["affinity"]["podAntiAffinity"]["requiredDuringSchedulingIgnoredDuringExecution"]
+    assert profile == "alone"
+    assert spread["labelSelector"] == apart["labelSelector"] == {"matchExpressions": [OF_RUNS]}
+    profile, pod = job(jobs, tmp_path)
+    assert (profile, pod["topologySpreadConstraints"], "affinity" in pod) == ("", [spread], False)
 
 
 def test_the_init_container_comes_first_and_the_algorithm_can_t_write_there(tmp_path: Path) -> None:

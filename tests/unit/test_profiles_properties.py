@@ -71,6 +71,10 @@ profiles = some(
     tmpSizeLimit=quantities,
     nodeSelector=or_anything(texts),
     tolerations=or_anything(st.lists(or_anything(some(key=one("a"), operator=one("Exists"))), max_size=2)),
+    affinity=or_anything(some(podAntiAffinity=texts, nodeAffinity=texts)),
+    topologySpreadConstraints=or_anything(
+        st.lists(or_anything(some(topologyKey=one("a"), maxSkew=one(1))), max_size=2)
+    ),
     priorityClassName=one("", "low", "system-node-critical"),
     activeDeadlineSeconds=one(1, 3600, 10**7, 0),
     env=or_anything(st.dictionaries(st.sampled_from(VARIABLES), or_anything(st.text(max_size=5)), max_size=2)),

@@ -21,6 +21,10 @@ RICH = context(
         pod_labels={"team": "research"},
         pod_annotations={"example.org/note": "yes"},
         priority_class_name="low",
+        affinity={"nodeAffinity": {"preferredDuringSchedulingIgnoredDuringExecution": []}},
+        topology_spread_constraints=(
+            {"maxSkew": 1, "topologyKey": "zone", "whenUnsatisfiable": "ScheduleAnyway", "labelSelector": {}},
+        ),
     )
 )
 
@@ -29,6 +33,15 @@ RICH = context(
 @pytest.mark.parametrize("facts", [context(), BARE, RICH], ids=["usual", "bare", "rich"])
 def test_the_shipped_job_has_only_fields_that_kubernetes_knows(version: str, facts: Context) -> None:
     kubernetes_validate.validate(JobTemplates(SHIPPED, None).render("job.yaml.j2", facts), version, strict=True)
+
+
+def test_where_it_runs_is_as_the_profile_says() -> None:
+    """And with it the check of the rules: a template may say more, or otherwise."""
+    pod = rendered(RICH)["spec"]["template"]["spec"]
+    assert pod["affinity"] == dict(RICH.profile.affinity)
+    assert pod["topologySpreadConstraints"] == [dict(each) for each in RICH.profile.topology_spread_constraints]
+    assert violations(rendered(RICH), RICH, nothing_selects) == []
+    assert {"affinity", "topologySpreadConstraints"}.isdisjoint(rendered(context())["spec"]["template"]["spec"])
 
 
 def test_the_check_notices_an_unknown_field() -> None:

@@ -65,6 +65,15 @@ TABLE = [
     ((unscheduled(f"{NODES}3 node(s) exceed max volume count."), None), LONG, START, "volume count"),
     ((unscheduled("0/0 nodes are available"), None), LONG, START, "0/0 nodes"),
     ((unscheduled("no nodes available to schedule pods"), None), LONG, START, "no nodes available"),
+    # Kept apart from others, until those end.
+    (
+        (unscheduled(f"{NODES}3 node(s) didn't match pod anti-affinity rules.{NO_PREEMPTION}"), None),
+        LONG,
+        START,
+        "room",
+    ),
+    ((unscheduled(f"{NODES}3 node(s) didn't satisfy existing pods anti-affinity rules."), None), LONG, START, "room"),
+    ((unscheduled(f"{NODES}3 node(s) didn't match pod topology spread constraints."), None), LONG, START, "room"),
     # One machine would do if it had room: the others don't matter.
     (
         (unscheduled(f"{NODES}1 Insufficient cpu, 2 node(s) didn't match Pod's node affinity/selector."), None),
@@ -105,6 +114,13 @@ TABLE = [
         START,
         "example.org/gpu",
     ),
+    (
+        (unscheduled(f"{NODES}3 node(s) didn't match pod topology spread constraints (missing required label)."), None),
+        SHORT,
+        START,
+        "may run on: 0/3",
+    ),
+    ((unscheduled(f"{NODES}3 node(s) didn't match pod affinity rules."), None), SHORT, START, "may run on: 0/3"),
     ((unscheduled('persistentvolumeclaim "scans" not found.'), None), SHORT, START, 'claim "scans" not found'),
     ((unscheduled(f"{NODES}pod has unbound immediate PersistentVolumeClaims."), None), SHORT, START, "not available"),
     *(
@@ -145,6 +161,15 @@ TABLE = [
         SHORT,
         START,
         "PodSecurity",
+    ),
+    (
+        of_job(
+            'Error creating: pods "run-1-abcde" is forbidden: maximum memory usage per Container is 1Gi, '
+            "but limit is 2Gi"
+        ),
+        SHORT,
+        START,
+        "does not admit the algorithm's pod: maximum memory usage per Container is 1Gi, but limit is 2Gi. The site has",
     ),
     (
         of_job('Error creating: admission webhook "site.example.org" denied the request: no'),
