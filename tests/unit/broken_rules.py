@@ -1,17 +1,8 @@
 """Each rule, broken once: the place, what is put there, the rule's name and what the refusal says."""
 
-import copy
-import re
-from collections.abc import Mapping
-from typing import Any
+from tests.unit.changed_job import BOX, COMPANION, GONE, POD
+from tests.unit.example_context import context
 
-from launcher.jobcontext import Context, GpuGrant
-from launcher.templates import JobTemplates
-from tests.unit.example_context import SHIPPED, context, profile
-
-GONE = object()
-POD = "spec.template.spec"
-BOX = f"{POD}.containers.0"
 POD_TEXTS = ("preemptionPolicy", "schedulerName")
 BOX_TEXTS = ("workingDir", "terminationMessagePolicy")
 # On these other software gives a pod networks, containers, tokens, devices or weaker profiles.
@@ -29,55 +20,6 @@ ACTING_ANNOTATIONS = (
 ACTING_LABELS = ("azure.workload.identity/use", "sidecar.istio.io/inject", "team")
 REGISTRY_URI = {"name": "v6-node-database-registry", "key": "REGISTRY_DATABASE_URI"}
 OTHER_TOKEN = {"name": "t", "projected": {"sources": [{"serviceAccountToken": {"path": "t"}}]}}
-COMPANION = {
-    "name": "companion",
-    "image": "example.org/companion:1",
-    "imagePullPolicy": "IfNotPresent",
-    "env": [{"name": name, "value": ""} for name in context().isolation.blank_variables],
-    "resources": {"requests": {"cpu": "10m", "memory": "16Mi"}, "limits": {"memory": "32Mi"}},
-    "securityContext": {
-        "allowPrivilegeEscalation": False,
-        "readOnlyRootFilesystem": True,
-        "capabilities": {"drop": ["ALL"]},
-    },
-    "volumeMounts": [{"name": "tmp", "mountPath": "/tmp"}],
-}
-"""A container as an administrator may add one, where jobs.extraImages lists its image."""
-
-
-def nothing_selects(_: Mapping[str, str]) -> set[str]:
-    """A namespace without NetworkPolicies."""
-    return set()
-
-
-_TEMPLATES = JobTemplates(SHIPPED, None)
-_manifests: dict[str, dict[str, Any]] = {}
-
-
-def rendered(facts: Context) -> dict[str, Any]:
-    """The shipped job, a copy of its own each time; rendered once for the same facts, which most cases share."""
-    key = repr(facts)
-    if key not in _manifests:
-        _manifests[key] = _TEMPLATES.render("job.yaml.j2", facts)
-    return copy.deepcopy(_manifests[key])
-
-
-def changed(path: str, value: object, facts: Context | None = None) -> dict[str, Any]:
-    """The shipped job with `value` at a dotted path; a number is a list's index, + its end."""
-    manifest: Any = rendered(facts or context())
-    *way, last = re.split(r"\.(?![^<]*>)", path)
-    place = manifest
-    for step in way:
-        place = place[int(step) if step.isdigit() else step.strip("<>")]
-    last = last.strip("<>")
-    if value is GONE:
-        del place[int(last) if last.isdigit() else last]
-    elif last == "+":
-        place.append(value)
-    else:
-        place[int(last) if last.isdigit() else last] = value
-    return manifest
-
 
 CASES: list[tuple[str, object, str]] = [
     # 1: whose it is
@@ -348,97 +290,3 @@ CASES: list[tuple[str, object, str]] = [
     (f"{BOX}.env.0", {"name": "A", "value": "a", "more": 1}, r"env\[0\] is not allowed .*write name and value"),
     (f"{BOX}.env.0", {"name": "A", "value": 1}, r"env\[0\].value is not allowed .*'A' is not text"),
 ]
-
-# What a template may say.
-FAIR_CASES: list[tuple[str, object]] = [
-    ("spec.completionMode", "NonIndexed"),
-    ("spec.suspend", False),
-    (f"{POD}.affinity", {"nodeAffinity": {}}),
-    (f"{POD}.topologySpreadConstraints", []),
-    (f"{POD}.preemptionPolicy", "Never"),
-    (f"{POD}.schedulerName", "default-scheduler"),
-    (f"{POD}.hostNetwork", False),
-    (f"{POD}.hostPID", False),
-    (f"{POD}.hostIPC", False),
-    (f"{POD}.hostUsers", False),
-    (f"{POD}.shareProcessNamespace", False),
-    (f"{POD}.nodeSelector", {"disk": "fast"}),
-    (f"{POD}.tolerations", [{"operator": "Exists"}]),
-    (f"{POD}.terminationGracePeriodSeconds", 0),
-    (f"{POD}.securityContext.supplementalGroupsPolicy", "Strict"),
-    (f"{POD}.securityContext.seccompProfile", {"type": "Localhost", "localhostProfile": "profiles/a.json"}),
-    (f"{POD}.securityContext.appArmorProfile", {"type": "RuntimeDefault"}),
-    (f"{POD}.securityContext.seLinuxOptions", {"level": "s0:c1,c2"}),
-    *(
-        (f"{POD}.securityContext.seLinuxOptions", {"type": kind})
-        for kind in ("container_t", "container_init_t", "container_kvm_t")
-    ),
-    (f"{POD}.volumes.+", {"name": "shm", "emptyDir": {"medium": "Memory", "sizeLimit": "1Gi"}}),
-    (f"{POD}.volumes.+", {"name": "more", "emptyDir": {"medium": "", "sizeLimit": 1}}),
-    (f"{BOX}.volumeMounts.+", {"name": "tmp", "mountPath": "/var/tmp"}),
-    *((f"{BOX}.volumeMounts.3.recursiveReadOnly", word) for word in ("Disabled", "IfPossible", "Enabled")),
-    (f"{BOX}.command", ["python", "main.py"]),
-    (f"{BOX}.args", ["--fast"]),
-    (f"{BOX}.workingDir", "/tmp"),
-    (f"{BOX}.terminationMessagePath", "/dev/termination-log"),
-    (f"{BOX}.terminationMessagePolicy", "FallbackToLogsOnError"),
-    (f"{BOX}.resources.limits.cpu", 2),
-    (f"{BOX}.resources.limits.<ephemeral-storage>", "1Gi"),
-    (f"{BOX}.env.+", {"name": "OMP_NUM_THREADS", "value": "2"}),
-    (f"{BOX}.env.+", {"name": "EMPTY"}),
-    (f"{BOX}.securityContext.privileged", False),
-    (f"{BOX}.securityContext.runAsNonRoot", True),
-    (f"{BOX}.securityContext.runAsUser", 65532),
-    (f"{BOX}.securityContext.runAsGroup", 65532),
-    (f"{BOX}.securityContext.seccompProfile", {"type": "RuntimeDefault"}),
-    (f"{BOX}.securityContext.appArmorProfile", {"type": "Localhost", "localhostProfile": "a"}),
-]
-
-# Caps on a job that has a limit for everything.
-CAP_CASES: list[tuple[dict[str, Any], str, object, str]] = [
-    ({"memory": "1Gi"}, f"{BOX}.resources.limits.memory", "1025Mi", 'limits.memory: "1025Mi" .*allows 1Gi'),
-    ({"memory": "1Gi"}, f"{BOX}.resources.requests.memory", "2G", 'requests.memory: "2G" .*allows 1Gi'),
-    ({"cpu": "1500m"}, f"{BOX}.resources.limits.cpu", 1.6, "limits.cpu: 1.6 .*allows 1500m"),
-    ({"cpu": 2}, f"{BOX}.resources.limits", {"memory": "1Gi"}, "limits.cpu is missing"),
-    (
-        {"ephemeral-storage": "2Gi"},
-        f"{POD}.volumes.+",
-        {"name": "c", "emptyDir": {"sizeLimit": "3Gi"}},
-        'sizeLimit: "3Gi" .*jobs.caps.ephemeralStorage in the chart\'s values allows 2Gi',
-    ),
-    ({"ephemeral-storage": "1Gi"}, f"{BOX}.resources.limits", {"memory": "1Gi"}, 'ephemeral-storage"] is missing'),
-]
-
-# What a companion's container must not have, where its image is listed.
-COMPANION_CASES: list[tuple[dict[str, Any], str]] = [
-    ({"image": "example.org/other:1"}, 'image: "example.org/other:1" is not allowed'),
-    ({"volumeMounts": [{"name": "task", "mountPath": "/x"}]}, 'volumeMounts[0].name: "task" is not allowed'),
-    ({"volumeMounts": [{"name": "database-0", "mountPath": "/x"}]}, "the algorithm's alone"),
-    ({"env": []}, "env[KUBERNETES_SERVICE_HOST] must be blank"),
-    (
-        {"env": [{"name": "X", "valueFrom": {"secretKeyRef": {"name": "v6-node-database-registry", "key": "a"}}}]},
-        "none from Secrets",
-    ),
-    ({"securityContext": {}}, "allowPrivilegeEscalation is missing"),
-    ({"securityContext": {**COMPANION["securityContext"], "runAsUser": 0}}, "never as root"),
-    ({"resources": {"requests": {"cpu": 1, "memory": 1}}}, "limits is missing"),
-    ({"resources": {**COMPANION["resources"], "limits": {"memory": 1, "nvidia.com/gpu": 1}}}, "there, grants"),
-    ({"name": ""}, 'name: "" is not allowed'),
-    ({"imagePullPolicy": ""}, "imagePullPolicy: "),
-    ({"livenessProbe": {}}, "livenessProbe is not allowed"),
-    ({"restartPolicy": "Always"}, 'restartPolicy: "Always" is not allowed'),
-]
-
-
-def claiming() -> Context:
-    """A run of a profile whose GPU comes by Dynamic Resource Allocation, beside a companion."""
-    grant = GpuGrant(resource_claim_template_name="one-gpu")
-    resources = {**profile().resources, "claims": [{"name": "gpu"}]}
-    return context(profile=profile(resources=resources, gpu=grant, extra_images=(COMPANION["image"],)))
-
-
-def capped(caps: dict[str, Any]) -> Context:
-    """A run of a site with caps."""
-    limits = {"cpu": 1, "memory": "1Gi", "ephemeral-storage": "1Gi"}
-    resources = {"requests": {"cpu": 1, "memory": "1Gi"}, "limits": limits}
-    return context(profile=profile(resources=resources, caps=caps))

@@ -14,7 +14,7 @@ from launcher.manifests import Manifests
 from launcher.runs import RequestedDatabase
 from launcher.taskfiles import TaskFiles
 from launcher.templates import JobTemplates
-from tests.unit.broken_rules import nothing_selects
+from tests.unit.changed_job import nothing_selects
 from tests.unit.example_context import SHIPPED
 from tests.unit.test_algorithmenv import RUN, TREE
 

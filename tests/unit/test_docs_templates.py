@@ -22,7 +22,7 @@ from launcher.profiles import choose, facts
 from launcher.runs import RequestedDatabase
 from launcher.taskfiles import TaskFiles
 from launcher.templates import JobTemplates
-from tests.unit.broken_rules import nothing_selects
+from tests.unit.changed_job import nothing_selects
 from tests.unit.doc_overrides import APART, GPUS, INIT, PAGE, POOL, PROFILES, SIDECAR, shown_below, values_below
 from tests.unit.example_context import SHIPPED
 from tests.unit.test_algorithmenv import TREE

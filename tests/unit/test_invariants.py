@@ -10,8 +10,10 @@ import pytest
 from launcher.invariants import InvariantError, check, violations
 from launcher.jobcontext import Context, DatabaseMount
 from launcher.rules import RULES
-from tests.unit.broken_rules import BOX, CASES, FAIR_CASES, POD, changed, nothing_selects, rendered
+from tests.unit.broken_rules import CASES
+from tests.unit.changed_job import BOX, POD, changed, nothing_selects, rendered
 from tests.unit.example_context import context, profile
+from tests.unit.fair_changes import FAIR_CASES
 
 
 def refusal(manifest: dict[str, Any], facts: Context | None = None) -> str:

@@ -20,22 +20,11 @@ import pytest
 import launcher
 from launcher.jobcontext import Context, DatabaseMount
 from launcher.networkpolicies import selecting
-from tests.unit.broken_rules import (
-    BOX,
-    CAP_CASES,
-    CASES,
-    COMPANION,
-    COMPANION_CASES,
-    FAIR_CASES,
-    GONE,
-    POD,
-    capped,
-    changed,
-    claiming,
-    nothing_selects,
-    rendered,
-)
+from tests.unit.broken_rules import CASES
+from tests.unit.changed_job import BOX, COMPANION, GONE, POD, changed, nothing_selects, rendered
 from tests.unit.example_context import context, profile
+from tests.unit.fair_changes import FAIR_CASES
+from tests.unit.site_rules import CAP_CASES, COMPANION_CASES, capped, claiming
 
 MODULES = ["allowlist", "userrules", "mountrules", "containerrules", "podrules", "invariants"]
 SOURCES = {name: (Path(launcher.__file__).parent / f"{name}.py").read_text() for name in MODULES}

@@ -13,21 +13,10 @@ from launcher.invariants import violations
 from launcher.jobcontext import Context
 from launcher.networkpolicies import selecting
 from launcher.rules import NEVER_WAIVED, RULES, WAIVABLE
-from tests.unit.broken_rules import (
-    BOX,
-    CAP_CASES,
-    CASES,
-    COMPANION,
-    COMPANION_CASES,
-    GONE,
-    POD,
-    capped,
-    changed,
-    claiming,
-    nothing_selects,
-    rendered,
-)
+from tests.unit.broken_rules import CASES
+from tests.unit.changed_job import BOX, COMPANION, GONE, POD, changed, nothing_selects, rendered
 from tests.unit.example_context import context, profile
+from tests.unit.site_rules import CAP_CASES, COMPANION_CASES, capped, claiming
 from tests.unit.test_config import changed as configuration
 from tests.unit.test_config import load
 

@@ -19,7 +19,7 @@ from launcher.manifests import Manifests
 from launcher.profiles import composed
 from launcher.taskfiles import TaskFiles
 from launcher.templates import JobTemplates, TemplateError
-from tests.unit.broken_rules import nothing_selects
+from tests.unit.changed_job import nothing_selects
 from tests.unit.example_context import SHIPPED
 from tests.unit.test_profiles import RESOURCES, TRAIN, config
 

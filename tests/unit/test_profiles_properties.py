@@ -20,7 +20,7 @@ from launcher.profiles import choose, facts
 from launcher.runs import RequestedDatabase
 from launcher.taskfiles import TaskFiles
 from launcher.templates import JobTemplates, TemplateError
-from tests.unit.broken_rules import nothing_selects
+from tests.unit.changed_job import nothing_selects
 from tests.unit.example_context import SHIPPED
 from tests.unit.test_algorithmenv import TREE
 from tests.unit.test_taskfiles import RUN

@@ -7,7 +7,7 @@ import pytest
 
 from launcher.invariants import violations
 from launcher.templates import JobTemplates, TemplateError
-from tests.unit.broken_rules import nothing_selects
+from tests.unit.changed_job import nothing_selects
 from tests.unit.example_context import SHIPPED, context
 
 EXTENDS = '{% extends "shipped/job.yaml.j2" %}\n'

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from launcher.invariants import violations
 from launcher.jobcontext import Context
 from launcher.templates import JobTemplates
-from tests.unit.broken_rules import nothing_selects
+from tests.unit.changed_job import nothing_selects
 from tests.unit.example_context import SHIPPED, context, profile
 
 MARK = re.compile(r"mark(\d+)end")

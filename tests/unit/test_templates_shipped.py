@@ -8,7 +8,7 @@ import pytest
 from launcher.invariants import violations
 from launcher.jobcontext import Context
 from launcher.templates import JobTemplates
-from tests.unit.broken_rules import nothing_selects, rendered
+from tests.unit.changed_job import nothing_selects, rendered
 from tests.unit.example_context import SHIPPED, context, profile
 
 BARE = context(

@@ -13,7 +13,7 @@ from tests.stage.apisession import ApiSession
 from tests.stage.kube import Kubectl
 from tests.stage.node import Node
 from tests.stage.waiting import wait_until
-from tests.unit.broken_rules import COMPANION, changed
+from tests.unit.changed_job import COMPANION, changed
 from tests.unit.example_context import context, profile
 
 DATABASES: list[dict[str, Any]] = [

@@ -5,7 +5,7 @@ from typing import Any
 import yaml
 from hypothesis import strategies as st
 
-from tests.unit.broken_rules import COMPANION
+from tests.unit.changed_job import COMPANION
 from tests.unit.test_templates_hostile import hostile
 
 # What the values of the node under test give.

@@ -19,7 +19,7 @@ from launcher.templates import JobTemplates, TemplateError
 from tests import figures
 from tests.cluster.admission.judge import Judge
 from tests.cluster.admission.template_authors import fair_templates, foul_templates, words
-from tests.unit.broken_rules import nothing_selects
+from tests.unit.changed_job import nothing_selects
 from tests.unit.example_context import SHIPPED
 from tests.unit.test_templates_hostile import hostile
 

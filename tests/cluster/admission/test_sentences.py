@@ -8,7 +8,9 @@ from tests.cluster.admission.conftest import BOUNDED, RESOURCES
 from tests.cluster.admission.judge import Judge
 from tests.stage.apisession import ApiSession
 from tests.stage.node import Node
-from tests.unit.broken_rules import BOX, CASES, COMPANION_CASES, POD, changed, rendered
+from tests.unit.broken_rules import CASES
+from tests.unit.changed_job import BOX, POD, changed, rendered
+from tests.unit.site_rules import COMPANION_CASES
 
 NAMES = "v6-node-database-registry-names"
 APPLY, MERGE = "application/apply-patch+yaml", "application/merge-patch+json"
