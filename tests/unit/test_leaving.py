@@ -10,7 +10,7 @@ from launcher.leaving import SENTENCE, Leaving, Refused, farewell
 from launcher.runs import JobState, RunStatus, ServerState
 from launcher.session import ServerUnavailable
 from launcher.status import Status
-from tests.unit.test_reconciler import RUNS, FakeSession, World, left, start
+from tests.unit.reconciled_world import RUNS, FakeSession, World, left, start
 
 
 async def yes():

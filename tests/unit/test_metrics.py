@@ -18,7 +18,7 @@ from launcher.progress import TIMED, Progress, Stage, State, show, state
 from launcher.runs import Cause, JobState, RunStatus, ServerState
 from launcher.session import ServerUnavailable
 from tests.unit.counted import Samples, moving
-from tests.unit.test_reconciler import FakeSession, World, done, live, start
+from tests.unit.reconciled_world import FakeSession, World, done, live, start
 from tests.unit.test_taskfiles import RUN
 
 LABELS = {

@@ -12,7 +12,7 @@ from launcher.session import ServerRefusal, ServerUnavailable
 from launcher.taskfiles import TaskFiles
 from launcher.waiting import Trouble
 from tests.unit.kubelet import SECOND
-from tests.unit.test_reconciler import FakeCluster, FakeSession, World, a_pod, done, left, live, start
+from tests.unit.reconciled_world import FakeCluster, FakeSession, World, a_pod, done, left, live, start
 from tests.unit.test_taskfiles import IDENTITY, RUN
 
 

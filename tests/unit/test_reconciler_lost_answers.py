@@ -8,7 +8,7 @@ from launcher.kubeapi import ClusterUnavailable
 from launcher.runs import RunStatus
 from launcher.session import ServerRefusal, ServerUnavailable
 from launcher.taskfiles import TaskFiles
-from tests.unit.test_reconciler import FakeCluster, FakeSession, World, done, live, start
+from tests.unit.reconciled_world import FakeCluster, FakeSession, World, done, live, start
 from tests.unit.test_reconciler_failures import until
 from tests.unit.test_taskfiles import IDENTITY, RUN
 

@@ -12,7 +12,7 @@ from launcher.runs import RunStatus
 from launcher.session import ServerUnavailable
 from launcher.waiting import Trouble
 from tests.unit.counted import Samples
-from tests.unit.test_reconciler import FakeCluster, FakeSession, World, a_pod, done, live, start
+from tests.unit.reconciled_world import FakeCluster, FakeSession, World, a_pod, done, live, start
 from tests.unit.test_reconciler_failures import an_unschedulable_pod, until
 from tests.unit.test_taskfiles import RUN
 

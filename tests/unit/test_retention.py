@@ -8,7 +8,7 @@ import pytest
 
 from launcher.runs import JobState, RunStatus, ServerState, Step, decide
 from launcher.taskfiles import TaskFiles
-from tests.unit.test_reconciler import World, a_pod, done, left, live, start
+from tests.unit.reconciled_world import World, a_pod, done, left, live, start
 from tests.unit.test_taskfiles import IDENTITY, RUN
 
 HOUR = 3600.0

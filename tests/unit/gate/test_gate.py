@@ -1,77 +1,17 @@
-"""The gate: when runs may start, when the isolation is tried again, and what a restart remembers."""
+"""The gate: when runs may start, and when the isolation is tried again."""
 
 import asyncio
-import json
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from launcher import gate as module
-from launcher.config.kubernetes import DiagnosticsImage, IsolationSection
-from launcher.gate import Gate
 from launcher.isolationcheck import NotRunnable, Verdict
 from launcher.metrics import REGISTRY
 from tests.unit.counted import Samples, moving
-
-HOLDS = Verdict(True, "", [{"name": "proxy"}], ["kubelet"])
-BROKEN = Verdict(False, "Algorithms reach the internet.", breached=True)
-
-
-class Scene:
-    """A gate whose surroundings a test decides."""
-
-    def __init__(self, memory: Path, **settings: Any) -> None:
-        self.outcome: Verdict | Exception = HOLDS
-        self.state: dict[str, Any] | NotRunnable = {"policies": 1}
-        self.checks = 0
-        self.said: list[tuple[bool, str]] = []
-        self.memory = memory
-        image = DiagnosticsImage(ref="diagnostics:1")
-        self.gate = Gate(IsolationSection(image=image, **settings), self.check, self.tell_state, memory, self.announce)
-
-    async def check(self) -> Verdict:
-        self.checks += 1
-        if isinstance(self.outcome, Exception):
-            raise self.outcome
-        return self.outcome
-
-    async def tell_state(self) -> dict[str, Any]:
-        if isinstance(self.state, NotRunnable):
-            raise self.state
-        return self.state
-
-    async def announce(self, good: bool, reason: str) -> None:
-        self.said.append((good, reason))
-
-
-@pytest.fixture(autouse=True)
-def _quickly(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "_FIRST_RETRY", 0.01)
-    monkeypatch.setattr(module, "_LONGEST_RETRY", 0.02)
-    monkeypatch.setattr(module, "_SETTLE", 0.01)
-
-
-@pytest.fixture
-def memory(tmp_path: Path) -> Path:
-    return tmp_path / "isolation.json"
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(5):
-        while not condition():
-            await asyncio.sleep(0.005)
-
-
-async def kept(scene: Scene, condition: Callable[[], bool]) -> None:
-    """Keep the gate until `condition` holds."""
-    task = asyncio.create_task(scene.gate.keep())
-    try:
-        await until(condition)
-    finally:
-        task.cancel()
+from tests.unit.gate.scene import BROKEN, HOLDS, Scene, kept, until
 
 
 async def test_it_is_shut_until_a_check_passed(memory: Path) -> None:
@@ -177,52 +117,6 @@ async def test_without_the_api_server_it_shuts_and_opens_again_afterwards(memory
     task.cancel()
 
 
-async def test_a_pass_that_cannot_be_remembered_is_one(memory: Path) -> None:
-    scene = Scene(memory.parent / "a full disk" / memory.name)
-    await kept(scene, lambda: scene.gate.is_open and scene.checks == 1)
-
-
-async def test_without_the_api_server_no_pass_is_recalled(memory: Path) -> None:
-    await Scene(memory).gate.check_now()
-    again = Scene(memory)
-    again.state = NotRunnable("The API server does not answer.")
-    await kept(again, lambda: again.gate.verdict.reason == "The API server does not answer.")
-    assert not again.gate.is_open
-
-
-async def test_a_restart_reuses_a_recent_pass(memory: Path) -> None:
-    await Scene(memory).gate.check_now()
-    again = Scene(memory)
-    await kept(again, lambda: again.gate.is_open)
-    assert again.checks == 0
-    assert (again.gate.verdict.rows, again.gate.verdict.accepted) == (HOLDS.rows, HOLDS.accepted)
-
-
-async def test_a_restart_with_other_policies_checks_anew(memory: Path) -> None:
-    await Scene(memory).gate.check_now()
-    again = Scene(memory)
-    again.state = {"policies": 2}
-    await kept(again, lambda: again.gate.is_open)
-    assert again.checks == 1
-
-
-@pytest.mark.parametrize("age", [-3600.0, 7200.0], ids=["of the future", "too old"])
-async def test_a_pass_of_another_time_is_not_reused(memory: Path, age: float) -> None:
-    await Scene(memory).gate.check_now()
-    memory.write_text(json.dumps(json.loads(memory.read_text()) | {"at": time.time() - age}))
-    again = Scene(memory, recheckEvery=3600)
-    await kept(again, lambda: again.gate.is_open)
-    assert again.checks == 1
-
-
-@pytest.mark.parametrize("text", ["", "[]", "{}", '{"state": 1, "at": "x", "rows": []}', "null"])
-async def test_a_broken_memory_is_none(memory: Path, text: str) -> None:
-    memory.write_text(text)
-    scene = Scene(memory)
-    await kept(scene, lambda: scene.gate.is_open)
-    assert scene.checks == 1
-
-
 async def test_where_it_is_not_required_it_is_open_and_says_what_it_sees(memory: Path, caplog: Any) -> None:
     scene = Scene(memory, required=False)
     assert scene.gate.is_open
@@ -231,15 +125,6 @@ async def test_where_it_is_not_required_it_is_open_and_says_what_it_sees(memory:
     await scene.gate.check_now()
     assert scene.gate.is_open
     assert scene.said == [(False, BROKEN.reason)]
-
-
-async def test_a_regular_check_comes_when_it_is_due(memory: Path) -> None:
-    await Scene(memory).gate.check_now()
-    memory.write_text(json.dumps(json.loads(memory.read_text()) | {"at": time.time() - 59.5}))
-    scene = Scene(memory, recheckEvery=60)
-    await kept(scene, lambda: scene.gate.is_open)
-    assert scene.checks == 0
-    await kept(scene, lambda: scene.checks == 1)
 
 
 async def test_a_breach_is_told_also_by_the_first_check_after_a_restart(memory: Path) -> None:
@@ -267,19 +152,6 @@ async def test_whatever_goes_wrong_with_a_check_it_shuts(memory: Path) -> None:
     await scene.gate.check_now()
     assert not scene.gate.is_open
     assert "a fault of the program" in scene.gate.verdict.reason
-
-
-async def test_it_shuts_although_the_memory_of_a_pass_stays(memory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    scene = Scene(memory)
-    await scene.gate.check_now()
-
-    def read_only(self: Path, missing_ok: bool = False) -> None:
-        raise OSError(30, "Read-only file system")
-
-    monkeypatch.setattr(Path, "unlink", read_only)
-    scene.outcome = BROKEN
-    await scene.gate.check_now()
-    assert not scene.gate.is_open
 
 
 async def test_nothing_starts_between_a_change_and_the_look_at_it(memory: Path) -> None:
@@ -328,14 +200,3 @@ async def test_a_check_is_counted_by_its_result(
     found = Samples(REGISTRY)
     assert found.value("v6_node_isolation_passed") == found.value("v6_node_isolation_gate_open") == passed
     assert found.value("v6_node_isolation_check_timestamp_seconds") == pytest.approx(time.time(), abs=5)
-
-
-async def test_a_recalled_pass_has_its_own_age(memory: Path) -> None:
-    await Scene(memory).gate.check_now()
-    kept = json.loads(memory.read_text())
-    memory.write_text(json.dumps({**kept, "at": time.time() - 100}))
-    keeping = asyncio.create_task(Scene(memory).gate.keep())
-    await asyncio.sleep(0.05)
-    keeping.cancel()
-    age = time.time() - Samples(REGISTRY).value("v6_node_isolation_check_timestamp_seconds")
-    assert age == pytest.approx(100, abs=5)
