@@ -22,7 +22,7 @@ from tests.stage.task import Task
 from tests.stage.waiting import wait_until
 from tests.unit.doc_overrides import INIT, POOL, SIDECAR, values_below
 
-pytestmark = pytest.mark.slow  # waits for GPUs that others have
+pytestmark = pytest.mark.slow  # several nodes, and a machine that is reserved for a moment
 
 RUNTIME = "v6-test-runc"
 """A RuntimeClass of the tests' own: every containerd has the handler runc."""
