@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 import yaml
 
-from ci.cluster import containerd, lifecycle
+from ci.cluster import build, containerd, lifecycle
 from ci.cluster.errors import ClusterError
 from ci.cluster.places import Home
 
@@ -59,6 +59,16 @@ class Cluster:
         if self.home is None:
             raise ClusterError(f"The cluster of {self.kubeconfig} is not a local one: push or load images its own way.")
         containerd.load(self.home, tars)
+
+    def add_gvisor(self) -> None:
+        """Have pods of the RuntimeClass gvisor run; where it was never built, that takes minutes.
+
+        Raises:
+            ClusterError: when it can't be built, and for a cluster that is not ours.
+        """
+        if self.home is None:
+            raise ClusterError(f"The cluster of {self.kubeconfig} is not a local one: install gVisor its own way.")
+        lifecycle.add(self.home, build.GVISOR)
 
 
 def foreign() -> Path | None:

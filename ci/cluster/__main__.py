@@ -1,4 +1,4 @@
-"""The command line: ``python -m ci.cluster up|down|status|load|env``."""
+"""The command line: ``python -m ci.cluster up|down|status|load|gvisor|env``."""
 
 import sys
 from pathlib import Path
@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from ci.cluster import containerd, foreign, lifecycle, processes, teardown
-from ci.cluster.build import VERSIONS
+from ci.cluster.build import GVISOR, VERSIONS
 from ci.cluster.errors import ClusterError
 from ci.cluster.places import SLOTS, Home
 
@@ -71,6 +71,12 @@ def load(tars: list[Path], no_policy: NoPolicy = False, nodes: Nodes = 1) -> Non
     home = Home.of(enforcing=not no_policy, nodes=nodes)
     imported = containerd.load(home, tars)
     print("\n".join(imported) if imported else "all there already")
+
+
+@app.command()
+def gvisor(no_policy: NoPolicy = False, nodes: Nodes = 1) -> None:
+    """Have pods of the RuntimeClass gvisor run in the local cluster; the first time builds it (some minutes)."""
+    lifecycle.add(Home.of(enforcing=not no_policy, nodes=nodes), GVISOR)
 
 
 @app.command()

@@ -81,6 +81,9 @@ KWOK = Component("kwok", {"kwok": "sigs.k8s.io/kwok/cmd/kwok"})
 DEVICE_PLUGIN = Component("device-plugin", {"device-plugin": "."})
 """Offers GPUs that there are none of; for tests, likewise."""
 
+GVISOR = Component("gvisor", {"runsc": "gvisor.dev/gvisor/runsc", "containerd-shim-runsc-v1": "."})
+"""A container runtime with a kernel of its own; for those who ask for it, since most don't."""
+
 
 def folder(component: str) -> Path:
     """Where the named component's programs are."""

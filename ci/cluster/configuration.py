@@ -58,6 +58,10 @@ disabled_plugins = [
 
       [plugins."io.containerd.grpc.v1.cri".containerd.runtimes.crun.options]
         BinaryName = "/usr/bin/crun"
+
+    # gVisor's shim and runsc are looked for when a pod asks for them, on containerd's PATH.
+    [plugins."io.containerd.grpc.v1.cri".containerd.runtimes.runsc]
+      runtime_type = "io.containerd.runsc.v1"
 """
 
 # Cilium 1.15 was written for an older compiler, and stops at the warnings of this one.

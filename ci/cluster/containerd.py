@@ -55,10 +55,7 @@ def _load(home: Home, socket: Path, tars: list[Path]) -> list[str]:
 def _ctr(
     home: Home, socket: Path, *arguments: str, archive: int = subprocess.DEVNULL
 ) -> subprocess.CompletedProcess[bytes]:
-    node = processes.of(home)
-    if node is None:
-        raise ClusterError(f"No cluster runs in {home.root}: start it with `python -m ci.cluster up`.")
-    enter = ["nsenter", f"--target={node.pid}", "--mount"]
+    enter = ["nsenter", f"--target={processes.found(home).pid}", "--mount"]
     return subprocess.run(
         [*enter, "ctr", f"--address={socket}", "--namespace=k8s.io", *arguments],
         stdin=archive,

@@ -66,11 +66,19 @@ def _description(home: Home, machine: Machine, state: Path) -> dict[str, Any]:
     }
 
 
+def link(programs: Path, component: build.Component) -> None:
+    """Have the programs of a component in the folder ``programs``, in place of those of an earlier build."""
+    for program in component.programs:
+        fresh = programs / f".{program}"
+        fresh.unlink(missing_ok=True)
+        fresh.symlink_to(component.folder / program)
+        fresh.replace(programs / program)
+
+
 def _link_programs(state: Path) -> None:
     programs, plugins, cilium = state / "bin", state / "cni-plugins", build.folder("cilium")
     for component in build.COMPONENTS:
-        for program in component.programs:
-            (programs / program).symlink_to(component.folder / program)
+        link(programs, component)
     for name in _KUBERNETES:
         (programs / name).symlink_to("hyperkube")
     (programs / "clang").write_text(configuration.clang(packages.CLANG))

@@ -50,6 +50,20 @@ def down(home: Home, *, force: bool = False) -> bool:
     return ran
 
 
+def add(home: Home, component: build.Component) -> None:
+    """Bring the programs of a further component to the cluster of ``home``, whose daemons find them on their PATH.
+
+    Raises:
+        ClusterError: no cluster runs there, or the component can't be built.
+    """
+    processes.found(home)
+    build.ensure(_teller(), (component,))
+    with locks.exclusive(home.lock, "waiting for another process that boots or stops this cluster"):
+        processes.found(home)
+        for state in home.states:
+            files.link(state / "bin", component)
+
+
 def judge(home: Home) -> str:
     """In a word or a few, how the cluster is: "well", "down", or what is wrong with it."""
     node = processes.of(home)

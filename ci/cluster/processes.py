@@ -46,6 +46,18 @@ def of(home: Home) -> Node | None:
     return next((node for node in running() if node.belongs_to(home)), None)
 
 
+def found(home: Home) -> Node:
+    """The running cluster of ``home``.
+
+    Raises:
+        ClusterError: there is none.
+    """
+    node = of(home)
+    if node is None:
+        raise ClusterError(f"No cluster runs in {home.root}: start it with `python -m ci.cluster up`.")
+    return node
+
+
 def arguments(root: Path, slot: int, fingerprint: str) -> list[str]:
     """What follows the Python interpreter in a supervisor's command line."""
     return ["-I", str(root / "state" / _SCRIPT), str(root), str(slot), fingerprint]

@@ -6,6 +6,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ import pytest
 import yaml
 
 from ci import cluster
-from ci.cluster import build, daemons, files, lifecycle, locks, packages
+from ci.cluster import build, configuration, daemons, files, lifecycle, locks, packages
 from ci.cluster.errors import ClusterError
 from ci.cluster.places import INSIDE, Addresses, Home, Machine
 
@@ -47,6 +48,8 @@ def test_kubeconfig_names_the_cluster_and_nothing_is_built(tmp_path: Path, monke
     assert (found.kubeconfig, found.local) == (file, False)
     with pytest.raises(ClusterError, match="not a local one"):
         found.load([])
+    with pytest.raises(ClusterError, match="not a local one"):
+        found.add_gvisor()
 
 
 def test_a_kubeconfig_that_is_missing_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -138,6 +141,32 @@ def test_a_component_is_built_anew_when_what_it_is_made_of_changes(
     with (tmp_path / "components/pause/main.go").open("a") as source:
         source.write("// changed\n")
     assert component.key != before
+
+
+def test_containerd_knows_the_handler_of_every_runtime_class() -> None:
+    settings = tomllib.loads(configuration.texts(Machine(Addresses(0)))["containerd.toml"])
+    known = settings["plugins"]["io.containerd.grpc.v1.cri"]["containerd"]["runtimes"]
+    classes = list(yaml.safe_load_all((files.MANIFESTS / "runtimes.yaml").read_text()))
+    assert {each["metadata"]["name"]: each["handler"] for each in classes} == {"crun": "crun", "gvisor": "runsc"}
+    assert {each["handler"] for each in classes} <= known.keys()
+    # How containerd finds the program: io.containerd.NAME.VERSION is containerd-shim-NAME-VERSION.
+    *_, name, version = known["runsc"]["runtime_type"].split(".")
+    assert f"containerd-shim-{name}-{version}" in build.GVISOR.programs
+
+
+def test_programs_that_are_brought_later_take_the_place_of_earlier_ones(tmp_path: Path) -> None:
+    (tmp_path / "runsc").symlink_to("/an/earlier/build")
+    files.link(tmp_path, build.GVISOR)
+    files.link(tmp_path, build.GVISOR)
+    assert {path.name: path.readlink() for path in tmp_path.iterdir() if path.is_symlink()} == {
+        program: build.GVISOR.folder / program for program in build.GVISOR.programs
+    }
+
+
+def test_nothing_is_built_for_a_cluster_that_does_not_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(build, "ensure", lambda *_: pytest.fail("built something"))
+    with pytest.raises(ClusterError, match=r"No cluster runs in .*: start it with `python -m ci\.cluster up`\."):
+        lifecycle.add(Home.of(), build.GVISOR)
 
 
 def test_the_same_cluster_in_two_caches_has_one_fingerprint(tmp_path: Path) -> None:
