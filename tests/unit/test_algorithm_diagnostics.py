@@ -1,5 +1,6 @@
 """The diagnostics algorithm has to see what is open and what is shut, or the gate believes a lie."""
 
+import errno
 import socket
 import threading
 from collections.abc import Iterator
@@ -107,6 +108,30 @@ def test_a_query_over_udp(diagnostics: ModuleType) -> None:
         threading.Thread(target=once, daemon=True).start()
         assert observed(diagnostics, "dns-udp", *server.getsockname()) == "answered"
     assert observed(diagnostics, "dns-udp", "127.0.0.1", free_port(socket.SOCK_DGRAM)) in {"refused", "timed out"}
+
+
+class ConnectsOnce(socket.socket):
+    """As gVisor has it, whose sockets for echo requests can't be connected again."""
+
+    connected = False
+
+    def connect(self, address: Any) -> None:
+        if self.connected:
+            raise OSError(errno.EADDRINUSE, "a second time")
+        super().connect(address)
+        self.connected = True
+
+
+def test_who_does_not_answer_is_asked_again_on_the_same_connection(
+    diagnostics: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(socket, "socket", ConnectsOnce)
+    with ConnectsOnce(socket.AF_INET, socket.SOCK_DGRAM) as silent:
+        silent.bind(("127.0.0.1", 0))
+        assert observed(diagnostics, "dns-udp", *silent.getsockname(), timeout=0.6) == "timed out"
+        silent.setblocking(False)
+        assert silent.recv(1024), "asked"
+        assert silent.recv(1024), "and asked again"
 
 
 def test_an_echo_request_is_one_that_a_machine_answers(diagnostics: ModuleType) -> None:

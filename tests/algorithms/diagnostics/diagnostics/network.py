@@ -99,10 +99,12 @@ def _ask(way: dict[str, Any], kind: int, protocol: int, message: Any) -> str:
     until = time.monotonic() + _seconds(way)
     with asking:
         asking.settimeout(0.5)
-        ended = "timed out"
+        ended, connected = "timed out", False
         while time.monotonic() < until:
             try:
-                asking.connect((way["host"], way.get("port") or 0))
+                if not connected:  # gVisor refuses to do it twice
+                    asking.connect((way["host"], way.get("port") or 0))
+                    connected = True
                 asking.send(message())
                 if asking.recv(2048):
                     return "answered"
