@@ -95,6 +95,17 @@ def researcher(node: Node) -> Researcher:
     return node.collaboration.researcher()
 
 
+@pytest.fixture(scope="module")
+def runtime_class(request: pytest.FixtureRequest, kubectl: Kubectl) -> Iterator[str]:
+    """A RuntimeClass of the module's own: every containerd has the handler runc."""
+    name = request.module.__name__.rpartition(".")[2].replace("test_", "v6-test-").replace("_", "-")
+    kubectl.apply(
+        {"apiVersion": "node.k8s.io/v1", "kind": "RuntimeClass", "metadata": {"name": name}, "handler": "runc"}
+    )
+    yield name
+    kubectl("delete", "runtimeclass", name, "--ignore-not-found")
+
+
 @pytest.fixture(scope="session")
 def behave(images: dict[str, Image]) -> str:
     return images["behave"].ref

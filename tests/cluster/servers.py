@@ -4,6 +4,7 @@ import random
 import secrets
 import socket
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 
@@ -47,6 +48,12 @@ def postgres(cluster: Cluster, outside: Outside, free_port: Callable[[], int]) -
         return port
 
     return start
+
+
+def database(label: str, host: str, port: int, **reach: Any) -> dict[str, Any]:
+    """A node's entry for a PostgreSQL server of this module; `reach` says further where it is."""
+    uri = f"postgresql://reader:{PASSWORD}@{host}:{port}/postgres"
+    return {"label": label, "type": "sql", "uri": uri, "reach": [{"host": host, "port": port, **reach}]}
 
 
 def answers(host: str, port: int) -> bool:

@@ -26,8 +26,6 @@ from tests.stage.waiting import wait_until
 pytestmark = pytest.mark.slow  # waits for GPUs that others have
 
 NVIDIA, AMD = "nvidia.com/gpu", "amd.com/gpu"
-RUNTIME = "v6-test-gpu-runtime"
-"""In place of NVIDIA's: every containerd has the handler runc."""
 TOLERATION = {"key": NVIDIA, "operator": "Exists", "effect": "NoSchedule"}
 JOBS: dict[str, Any] = {
     "resources": SMALL,
@@ -36,7 +34,6 @@ JOBS: dict[str, Any] = {
         "nvidia": {
             "template": "gpu.yaml.j2",
             "gpu": {"resource": NVIDIA},
-            "runtimeClassName": RUNTIME,
             "tolerations": [TOLERATION],
             "tmpSizeLimit": "128Mi",
         },
@@ -58,17 +55,11 @@ def gpus(kubectl: Kubectl, stagehand: Stagehand, behave: str) -> Iterator[None]:
 
 
 @pytest.fixture(scope="module")
-def runtime_class(kubectl: Kubectl) -> Iterator[None]:
-    kind = {"apiVersion": "node.k8s.io/v1", "kind": "RuntimeClass"}
-    kubectl.apply({**kind, "metadata": {"name": RUNTIME}, "handler": "runc"})
-    yield
-    kubectl("delete", "runtimeclass", RUNTIME, "--ignore-not-found")
-
-
-@pytest.fixture(scope="module")
-def node(troupe: Troupe, gpus: None, runtime_class: None) -> Node:
+def node(troupe: Troupe, gpus: None, runtime_class: str) -> Node:
+    """With a RuntimeClass in place of NVIDIA's."""
     node = troupe.node(troupe.collaboration())
     node.values["jobs"] = copy.deepcopy(JOBS)
+    node.values["jobs"]["profiles"]["nvidia"]["runtimeClassName"] = runtime_class
     node.values["admissionPolicy"] = {"enabled": True}
     return node.start()
 
@@ -108,12 +99,12 @@ def test_who_asks_for_none_gets_and_pays_nothing(node: Node, researcher: Researc
 
 
 def test_the_third_waits_for_one_of_two_and_says_why(
-    node: Node, researcher: Researcher, behave: str, stagehand: Stagehand
+    node: Node, researcher: Researcher, behave: str, stagehand: Stagehand, runtime_class: str
 ) -> None:
     first, second = (send(researcher, f"nvidia {name}", behave, "sleep", 600) for name in ("one", "two"))
     for task in (first, second):
         pod = node.kubectl.get("pod", pod_of(node, task), namespace=node.namespace)
-        assert (pod["spec"]["nodeName"], pod["spec"]["runtimeClassName"]) == (stagehand.machine, RUNTIME)
+        assert (pod["spec"]["nodeName"], pod["spec"]["runtimeClassName"]) == (stagehand.machine, runtime_class)
     third = send(researcher, "nvidia three", behave, "gpus")
     says = "No machine has room for the algorithm now: "
     wait_until(lambda: says in log_of(third), 60, lambda: f"the log is {log_of(third)!r}")

@@ -24,8 +24,6 @@ from tests.unit.doc_overrides import INIT, POOL, SIDECAR, values_below
 
 pytestmark = pytest.mark.slow  # several nodes, and a machine that is reserved for a moment
 
-RUNTIME = "v6-test-runc"
-"""A RuntimeClass of the tests' own: every containerd has the handler runc."""
 RUNS = {"matchExpressions": [{"key": "v6-node.vantage6.ai/run-id", "operator": "Exists"}]}
 SMALL = {"requests": {"cpu": "50m", "memory": "64Mi"}, "limits": {"memory": "512Mi"}}
 MACHINE = "kubernetes.io/hostname"
@@ -37,7 +35,7 @@ JOBS: dict[str, Any] = {
     "topologySpreadConstraints": [SPREAD],
     "profiles": {
         "alone": {"affinity": {"podAntiAffinity": ALONE}, "topologySpreadConstraints": []},
-        "sandbox": {"template": "sandbox.yaml.j2", "runtimeClassName": RUNTIME, "env": {"FLAVOUR": "sandboxed"}},
+        "sandbox": {"template": "sandbox.yaml.j2", "env": {"FLAVOUR": "sandboxed"}},
         "big-memory": {"template": "big-memory.yaml.j2", "resources": {"limits": {"memory": "640Mi"}}},
     },
     "profileRules": [
@@ -66,18 +64,11 @@ BROKEN = """\
 
 
 @pytest.fixture(scope="module")
-def runtime_class(kubectl: Kubectl) -> Iterator[str]:
-    kind = {"apiVersion": "node.k8s.io/v1", "kind": "RuntimeClass"}
-    kubectl.apply({**kind, "metadata": {"name": RUNTIME}, "handler": "runc"})
-    yield RUNTIME
-    kubectl("delete", "runtimeclass", RUNTIME, "--ignore-not-found")
-
-
-@pytest.fixture(scope="module")
 def node(troupe: Troupe, runtime_class: str, behave: str) -> Node:
     node = troupe.node(troupe.collaboration())
     jobs = node.values["jobs"] = copy.deepcopy(JOBS)
     jobs |= {"extraImages": [behave], "templates": {"broken.yaml.j2": BROKEN}}
+    jobs["profiles"]["sandbox"]["runtimeClassName"] = runtime_class
     jobs["profiles"]["broken"] = {"template": "broken.yaml.j2"}
     jobs["profileRules"].append({"profile": "broken", "tasks": ["^broken"]})
     node.values["admissionPolicy"] = {"enabled": True}
@@ -129,12 +120,12 @@ def audited(node: Node, task: Task) -> dict[str, Any]:
 
 
 def test_a_run_gets_the_profile_of_its_rule_and_both_job_and_audit_tell(
-    node: Node, researcher: Researcher, behave: str
+    node: Node, researcher: Researcher, behave: str, runtime_class: str
 ) -> None:
     task = send(researcher, "sandboxed trial", behave, "tell", 5, 1)
     job = job_of(node, task)
     assert job["metadata"]["annotations"]["v6-node.vantage6.ai/profile"] == "sandbox"
-    assert job["spec"]["template"]["spec"]["runtimeClassName"] == RUNTIME
+    assert job["spec"]["template"]["spec"]["runtimeClassName"] == runtime_class
     assert task.wait().run()["status"] == "completed"
     assert audited(node, task)["profile"] == "sandbox"
     names = send(researcher, "sandboxed names", behave, "environment").wait().result()

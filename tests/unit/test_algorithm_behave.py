@@ -182,6 +182,19 @@ def test_environment_gives_names_only(behave: ModuleType, monkeypatch: pytest.Mo
     assert "hidden" not in str(names)
 
 
+def test_the_kernel_is_told_with_what_it_says_of_this_process(behave: ModuleType) -> None:
+    told = behave.kernel()
+    assert (told["release"], told["user"]) == (os.uname().release, os.getuid())
+    assert told["capabilities"] > 0 or os.getuid()
+    assert {told["no new privileges"], told["system calls filtered"]} <= {True, False}
+
+
+def test_work_of_both_kinds_takes_time(behave: ModuleType) -> None:
+    took = behave.speed(numbers=100, files=2)
+    assert list(took) == ["computing", "small files"]
+    assert all(0 < seconds < 5 for seconds in took.values())
+
+
 def test_gpus_are_what_the_container_was_given(
     behave: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

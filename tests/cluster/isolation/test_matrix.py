@@ -13,24 +13,22 @@ import pytest
 
 from ci.cluster import Cluster
 from ci.images import Image
-from launcher.waysout import BY_NAME, WAYS, Surroundings, probes
+from launcher.waysout import WAYS, probes
 from tests import figures
 from tests.cluster.isolation.matrix import COLUMNS, Cells, collect, publish, published, section, wrong
-from tests.cluster.servers import PASSWORD
+from tests.cluster.isolation.targets import SECONDS, Row, addresses, probe, surroundings
+from tests.cluster.servers import database
 from tests.cluster.troupe import Troupe
 from tests.stage.kube import Kubectl
 from tests.stage.node import INTERNET, Node, owner_of_this_process
 from tests.stage.stagehand import Stagehand
 from tests.stage.task import Task
 
-SECONDS = 3.0
 HOLD_PORT = 9000
 # Ways whose target lets nobody in: that it listens is shown from its own pod.
 SHOWN_FROM_WITHIN = {"launcher", "other-run", "other-node"}
 # What only algorithms have: there is no such thing for the control to try.
 OF_ALGORITHMS = {"proxy", "egress-proxy", "whitelisted", "not-whitelisted", "own-database"}
-
-Row = dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -50,33 +48,15 @@ class Scene:
     def column(self, name: str) -> list[Row]:
         """What is to be tried from one column."""
         node = self.listed if name == "a whitelist" else self.plain
-        asked = [{"name": way, **target} for way, target in self._arranged(name, node)]
-        tried = probes(self._surroundings(name, node), SECONDS)
-        return [*tried, *(_probe(**each) for each in asked)]
-
-    def _surroundings(self, column: str, node: Node) -> Surroundings:
-        kubectl, server = node.kubectl, node.collaboration.federation.server
-        (api,) = kubectl.get("endpointslices", namespace="default", selector="kubernetes.io/service-name=kubernetes")
-        (launcher,) = node.pods("launcher")
-        host = server.url.removeprefix("http://")
-        other = "other" if column == "a service as database" else "registry"
-        return Surroundings(
-            proxy_port=80,
-            server=((host, server.port),),
-            api_service=((_service(kubectl, "default", "kubernetes"), 443),),
-            api_address=((api["endpoints"][0]["addresses"][0], api["ports"][0]["port"]),),
-            nameservers=(_service(kubectl, "kube-system", "kube-dns"),),
-            machine=tuple(self._machine(kubectl)),
-            launcher=tuple((each["ip"], 8081) for each in launcher["status"]["podIPs"]),
-            outside=INTERNET,
-            databases=((host, self.ports[other]),),
-            egress_port=3128 if column == "a whitelist" else None,
-        )
+        other = "other" if name == "a service as database" else "registry"
+        unasked = (node.collaboration.federation.server.url.removeprefix("http://"), self.ports[other])
+        here = surroundings(node, self.free.machine, unasked, 3128 if name == "a whitelist" else None)
+        return [*probes(here, SECONDS), *(probe(way, **target) for way, target in self._arranged(name, node))]
 
     def _arranged(self, column: str, node: Node) -> Iterator[tuple[str, dict[str, Any]]]:
         kubectl = node.kubectl
         host = node.collaboration.federation.server.url.removeprefix("http://")
-        for address in self._machine(kubectl):
+        for address in addresses(kubectl, self.free.machine):
             yield "node-port", {"host": address, "port": self.node_port}
         for each in self.waiting_pod["status"]["podIPs"]:
             yield "other-run", {"host": each["ip"], "port": HOLD_PORT}
@@ -90,19 +70,6 @@ class Scene:
             yield "own-database", {"host": host, "port": self.ports["registry"]}
         if column == "a whitelist":
             yield "whitelisted", {"host": INTERNET[0], "port": 443, "proxy": ["squid", 3128]}
-
-    def _machine(self, kubectl: Kubectl) -> list[str]:
-        machine = kubectl.get("node", self.free.machine)["status"]["addresses"]
-        return [each["address"] for each in machine if each["type"] == "InternalIP"]
-
-
-def _probe(name: str, **target: Any) -> Row:
-    way = BY_NAME[name]
-    return {"name": name, "kind": way.kind, "expected": way.expected, "timeout": SECONDS, **target}
-
-
-def _service(kubectl: Kubectl, namespace: str, name: str) -> str:
-    return str(kubectl.get("service", name, namespace=namespace)["spec"]["clusterIP"])
 
 
 @pytest.fixture(scope="module")
@@ -125,15 +92,7 @@ def scene(  # noqa: PLR0917  everything comes together here
 ) -> Scene:
     ports = {"registry": postgres(), "other": postgres()}
     host = cluster.host_address
-    databases = [
-        {
-            "label": label,
-            "type": "sql",
-            "uri": f"postgresql://reader:{PASSWORD}@{host}:{port}/postgres",
-            "reach": [{"host": host, "port": port}],
-        }
-        for label, port in ports.items()
-    ]
+    databases = [database(label, host, port) for label, port in ports.items()]
     study = troupe.collaboration(2)
     plain = troupe.node(study, study.nodes[0], databases=databases)
     listed = troupe.node(study, study.nodes[1], whitelist={"destinations": [{"host": INTERNET[0], "port": 443}]})

@@ -7,7 +7,7 @@ import pytest
 
 from ci.cluster import Cluster
 from ci.images import Image
-from tests.cluster.servers import PASSWORD
+from tests.cluster.servers import PASSWORD, database
 from tests.cluster.troupe import Troupe
 from tests.stage.federation import Researcher
 from tests.stage.kube import Kubectl
@@ -35,19 +35,17 @@ def places(
     }
 
 
-def database(label: str, place: tuple[str, int, dict[str, Any]]) -> dict[str, Any]:
+def entry(label: str, place: tuple[str, int, dict[str, Any]]) -> dict[str, Any]:
     host, port, more = place
-    uri = f"postgresql://reader:{PASSWORD}@{host}:{port}/postgres"
-    reach = [{"host": host, "port": port, **more}]
-    return {"label": label, "type": "sql", "uri": uri, "env": {"region": "north"}, "reach": reach}
+    return {**database(label, host, port, **more), "env": {"region": "north"}}
 
 
 @pytest.fixture(scope="module")
 def nodes(troupe: Troupe, places: dict[str, Any]) -> tuple[Node, Node]:
     """Two nodes of one cluster. The second calls `db` what the first calls `db_prod`."""
     study = troupe.collaboration(2)
-    first = troupe.node(study, study.nodes[0], databases=[database(label, places[label]) for label in LABELS])
-    second = troupe.node(study, study.nodes[1], databases=[database("db", places["db_prod"])])
+    first = troupe.node(study, study.nodes[0], databases=[entry(label, places[label]) for label in LABELS])
+    second = troupe.node(study, study.nodes[1], databases=[entry("db", places["db_prod"])])
     for node in (first, second):
         node.install()
     return first.wait_online(), second.wait_online()

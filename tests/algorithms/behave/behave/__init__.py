@@ -19,6 +19,7 @@ from behave.endings import (
     use,
     use_memory,
 )
+from behave.machine import kernel, speed
 from behave.surroundings import environment, fetch, files, gpus, reach, resolve, write
 
 __all__ = [
@@ -33,6 +34,7 @@ __all__ = [
     "flood",
     "gpus",
     "hold",
+    "kernel",
     "leave",
     "log_lines",
     "moments",
@@ -40,6 +42,7 @@ __all__ = [
     "resolve",
     "signalled",
     "sleep",
+    "speed",
     "tell",
     "tick",
     "until",

@@ -1,0 +1,34 @@
+"""What an algorithm runs on: its kernel, what it may do there, and how long work takes."""
+
+import os
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+
+def kernel() -> dict[str, Any]:
+    """Tell the kernel's release, and what it says of this process: user, capabilities, privileges, filter."""
+    lines = Path("/proc/self/status").read_text().splitlines()
+    status = {name: value.strip() for name, _, value in (line.partition(":") for line in lines)}
+    return {
+        "release": os.uname().release,
+        "user": os.getuid(),
+        "capabilities": int(status["CapEff"], 16),
+        "no new privileges": status.get("NoNewPrivs") == "1",
+        "system calls filtered": status.get("Seccomp") == "2",
+    }
+
+
+def speed(numbers: int = 2_000_000, files: int = 500) -> dict[str, float]:
+    """Take the time, in seconds, of adding so many squares, and of writing, reading and removing so many files."""
+    began = time.perf_counter()
+    sum(number * number for number in range(numbers))
+    computed = time.perf_counter()
+    with tempfile.TemporaryDirectory() as folder:
+        for number in range(files):
+            file = Path(folder, str(number))
+            file.write_bytes(b"x" * 4096)
+            file.read_bytes()
+            file.unlink()
+    return {"computing": computed - began, "small files": time.perf_counter() - computed}
