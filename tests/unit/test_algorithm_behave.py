@@ -190,7 +190,7 @@ def test_the_kernel_is_told_with_what_it_says_of_this_process(behave: ModuleType
 
 
 def test_work_of_both_kinds_takes_time(behave: ModuleType) -> None:
-    took = behave.speed(numbers=100, files=2)
+    took = behave.speed(numbers=100, files=2, times=2)
     assert list(took) == ["computing", "small files"]
     assert all(0 < seconds < 5 for seconds in took.values())
 
