@@ -15,7 +15,7 @@ from launcher.node import SHIPPED_TEMPLATES
 from launcher.taskfiles import TaskFiles
 from launcher.templates import JobTemplates
 from tests.chart.rendering import CHART, MINIMAL, case, merged, named, pods, render
-from tests.unit.broken_rules import nothing_selects
+from tests.unit.changed_job import nothing_selects
 from tests.unit.doc_overrides import DOCS, shown_below
 
 TOGETHER = "requiredDuringSchedulingIgnoredDuringExecution"

@@ -10,7 +10,7 @@ import pytest
 
 from launcher import abridged, audit, destinations, diagnosis, loghints, progress, waiting
 from launcher.mirror import name, run_id
-from tests.unit.broken_rules import rendered
+from tests.unit.changed_job import rendered
 from tests.unit.example_context import context
 
 OURS = {"v6-node.vantage6.ai/run": "12"}
