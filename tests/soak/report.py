@@ -5,8 +5,8 @@ from collections.abc import Iterator
 
 from tests.soak.batch import Result
 
-_WARM_UP = 10
-"""Runs after which a launcher has everything in memory that it always has."""
+_WARM_UP = 100
+"""Runs after which a launcher has everything in memory that it always has: more threads, connections, caches."""
 
 
 def slope(memory: list[tuple[int, int, int]]) -> tuple[float, int]:

@@ -30,9 +30,9 @@ def test_in_a_calm_batch_the_launcher_is_not_killed():
 
 
 def test_the_slope_is_of_launchers_that_lived_and_were_warm():
-    steady = [(1, runs, 1000 + 2 * runs) for runs in range(10, 50)]
-    other = [(2, runs, 5000 + 2 * runs) for runs in range(10, 30)]
-    start = [(3, runs, 900 * runs) for runs in range(10)]
+    steady = [(1, runs, 1000 + 2 * runs) for runs in range(100, 140)]
+    other = [(2, runs, 5000 + 2 * runs) for runs in range(100, 120)]
+    start = [(3, runs, 900 * runs) for runs in range(100)]
     growth, span = report.slope([*steady, *other, *start])
     assert (round(growth, 6), span) == (2, 39 + 19)
     assert report.slope([]) == (0, 0)
@@ -46,6 +46,12 @@ def test_what_is_wrong_is_said_with_the_seed():
     assert "runs that are wrong: 1; left behind: 1" in told
     assert "run 7:\nit was executed 2 times" in told
     assert (good.good, bad.good) == (True, False)
+
+
+def test_one_launcher_lives_through_the_end(tmp_path):
+    soak = Soak("42", 20 * BATCH, tmp_path / "42.jsonl")
+    assert [number for number in range(len(soak.sizes)) if soak.is_calm(number)] == [16, 17, 18, 19]
+    assert not Soak("42", BATCH, soak.file).is_calm(0)
 
 
 def test_a_soak_goes_on_where_it_was(tmp_path):
