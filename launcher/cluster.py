@@ -103,7 +103,7 @@ class Cluster:
     async def read_job(self, name: str) -> Tree | None:
         """The Job of that name, asked of the API server now."""
         try:
-            return self._jobs.keep(abridged.job(await self._api.call("GET", f"{self._jobs_path}/{name}")))
+            return self._jobs.keep(await self._api.call("GET", f"{self._jobs_path}/{name}"))
         except ApiRefusal as refusal:
             if refusal.status == 404:
                 return None
@@ -113,7 +113,7 @@ class Cluster:
         """Have the pod of a run known as it is now, asked of the API server."""
         query = {"labelSelector": f"{RUN_ID}={run_id}"}
         for pod in (await self._api.call("GET", f"{self._core}/pods", query))["items"]:
-            self._pods.keep(abridged.pod(pod))
+            self._pods.keep(pod)
 
     async def create_job(self, manifest: Tree) -> Tree | None:
         """Create a Job and return it, or None if there is one of its name.
@@ -123,7 +123,7 @@ class Cluster:
         """
         try:
             # Known at once, not only when the watch says so: nobody may think that the run has no Job.
-            return self._jobs.keep(abridged.job(await self._api.call("POST", self._jobs_path, body=manifest)))
+            return self._jobs.keep(await self._api.call("POST", self._jobs_path, body=manifest))
         except ApiRefusal as refusal:
             if refusal.status == 409:
                 return None

@@ -59,8 +59,12 @@ class Mirror(Generic[Key]):
         self._shorten = shorten
         self._query = {name: text for name, text in (("labelSelector", selector), ("fieldSelector", fields)) if text}
 
-    def keep(self, item: Tree) -> Tree:
-        """Take note of an object, as `shorten` made it, and return it."""
+    def keep(self, whole: Tree) -> Tree | None:
+        """Take note of an object as the API server answered it, and return what is kept of it, if anything is."""
+        item = self._shorten(whole)
+        return None if item is None else self._take(item)
+
+    def _take(self, item: Tree) -> Tree:
         item["metadata"].pop("managedFields", None)
         self.seen[self._key(item)] = item
         return item
@@ -89,7 +93,7 @@ class Mirror(Generic[Key]):
             if key not in found and _uid(self.seen.get(key)) == uid:
                 del self.seen[key]
         for item in found.values():
-            self.keep(item)
+            self._take(item)
         self.current.set()
         for key in before.keys() | found.keys():
             self._changed(key)
@@ -128,7 +132,7 @@ class Mirror(Generic[Key]):
             if _uid(self.seen.get(key)) == _uid(item):
                 del self.seen[key]
         else:
-            self.keep(item)
+            self._take(item)
         self._changed(key)
 
 
