@@ -1,7 +1,8 @@
 """A gate whose surroundings a test decides."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -46,10 +47,17 @@ async def until(condition: Callable[[], bool]) -> None:
             await asyncio.sleep(0.005)
 
 
-async def kept(scene: Scene, condition: Callable[[], bool]) -> None:
-    """Keep the gate until `condition` holds."""
+@asynccontextmanager
+async def keeping(scene: Scene) -> AsyncIterator[None]:
+    """The gate is kept, until the block ends."""
     task = asyncio.create_task(scene.gate.keep())
     try:
-        await until(condition)
+        yield
     finally:
         task.cancel()
+
+
+async def kept(scene: Scene, condition: Callable[[], bool]) -> None:
+    """Keep the gate until `condition` holds."""
+    async with keeping(scene):
+        await until(condition)

@@ -11,7 +11,7 @@ from launcher import gate as module
 from launcher.isolationcheck import NotRunnable, Verdict
 from launcher.metrics import REGISTRY
 from tests.unit.counted import Samples, moving
-from tests.unit.gate.scene import BROKEN, HOLDS, Scene, kept, until
+from tests.unit.gate.scene import BROKEN, HOLDS, Scene, keeping, kept, until
 
 
 async def test_it_is_shut_until_a_check_passed(memory: Path) -> None:
@@ -82,39 +82,36 @@ async def test_a_changed_policy_is_tried_at_once_and_shuts_it(memory: Path) -> N
     scene = Scene(memory)
     closed: list[bool] = []
     scene.gate.on_breach = lambda: closed.append(True)
-    task = asyncio.create_task(scene.gate.keep())
-    await asyncio.wait_for(scene.gate.opened(), 5)
-    scene.state, scene.outcome = {"policies": 2}, BROKEN
-    scene.gate.policies_changed()
-    await asyncio.wait_for(scene.gate.closed(), 5)
-    assert closed == [True]
-    await until(lambda: not memory.exists())  # a restart must not remember a pass that is over
-    scene.outcome = HOLDS
-    await asyncio.wait_for(scene.gate.opened(), 5)
-    task.cancel()
+    async with keeping(scene):
+        await asyncio.wait_for(scene.gate.opened(), 5)
+        scene.state, scene.outcome = {"policies": 2}, BROKEN
+        scene.gate.policies_changed()
+        await asyncio.wait_for(scene.gate.closed(), 5)
+        assert closed == [True]
+        await until(lambda: not memory.exists())  # a restart must not remember a pass that is over
+        scene.outcome = HOLDS
+        await asyncio.wait_for(scene.gate.opened(), 5)
 
 
 async def test_an_event_that_changes_nothing_is_not_tried(memory: Path) -> None:
     scene = Scene(memory)
-    task = asyncio.create_task(scene.gate.keep())
-    await asyncio.wait_for(scene.gate.opened(), 5)
-    scene.gate.policies_changed()
-    await asyncio.sleep(0.1)
-    assert scene.checks == 1
-    task.cancel()
+    async with keeping(scene):
+        await asyncio.wait_for(scene.gate.opened(), 5)
+        scene.gate.policies_changed()
+        await asyncio.sleep(0.1)
+        assert scene.checks == 1
 
 
 async def test_without_the_api_server_it_shuts_and_opens_again_afterwards(memory: Path) -> None:
     scene = Scene(memory)
-    task = asyncio.create_task(scene.gate.keep())
-    await asyncio.wait_for(scene.gate.opened(), 5)
-    scene.state = NotRunnable("The API server does not answer.")
-    scene.gate.policies_changed()
-    await asyncio.wait_for(scene.gate.closed(), 5)
-    assert scene.gate.verdict.reason == "The API server does not answer."
-    scene.state = {"policies": 1}
-    await asyncio.wait_for(scene.gate.opened(), 5)
-    task.cancel()
+    async with keeping(scene):
+        await asyncio.wait_for(scene.gate.opened(), 5)
+        scene.state = NotRunnable("The API server does not answer.")
+        scene.gate.policies_changed()
+        await asyncio.wait_for(scene.gate.closed(), 5)
+        assert scene.gate.verdict.reason == "The API server does not answer."
+        scene.state = {"policies": 1}
+        await asyncio.wait_for(scene.gate.opened(), 5)
 
 
 async def test_where_it_is_not_required_it_is_open_and_says_what_it_sees(memory: Path, caplog: Any) -> None:
@@ -158,20 +155,19 @@ async def test_nothing_starts_between_a_change_and_the_look_at_it(memory: Path) 
     scene = Scene(memory)
     resumed: list[bool] = []
     scene.gate.on_resume = lambda: resumed.append(True)
-    task = asyncio.create_task(scene.gate.keep())
-    await asyncio.wait_for(scene.gate.opened(), 5)
-    scene.gate.policies_changed()
-    assert scene.gate.is_open
-    assert not scene.gate.may_start
-    await until(lambda: scene.gate.may_start)
-    assert resumed == [True]
-    assert scene.checks == 1, "nothing that matters had changed"
-    scene.state = {"policies": 2}
-    scene.gate.policies_changed()
-    assert not scene.gate.may_start
-    await until(lambda: scene.gate.may_start)
-    assert (scene.checks, resumed) == (2, [True, True])
-    task.cancel()
+    async with keeping(scene):
+        await asyncio.wait_for(scene.gate.opened(), 5)
+        scene.gate.policies_changed()
+        assert scene.gate.is_open
+        assert not scene.gate.may_start
+        await until(lambda: scene.gate.may_start)
+        assert resumed == [True]
+        assert scene.checks == 1, "nothing that matters had changed"
+        scene.state = {"policies": 2}
+        scene.gate.policies_changed()
+        assert not scene.gate.may_start
+        await until(lambda: scene.gate.may_start)
+        assert (scene.checks, resumed) == (2, [True, True])
 
 
 async def test_where_isolation_is_not_required_nothing_waits(memory: Path) -> None:

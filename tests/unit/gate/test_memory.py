@@ -10,7 +10,7 @@ import pytest
 from launcher.isolationcheck import NotRunnable
 from launcher.metrics import REGISTRY
 from tests.unit.counted import Samples
-from tests.unit.gate.scene import BROKEN, HOLDS, Scene, kept
+from tests.unit.gate.scene import BROKEN, HOLDS, Scene, keeping, kept
 
 
 async def test_a_pass_that_cannot_be_remembered_is_one(memory: Path) -> None:
@@ -85,8 +85,7 @@ async def test_a_recalled_pass_has_its_own_age(memory: Path) -> None:
     await Scene(memory).gate.check_now()
     kept = json.loads(memory.read_text())
     memory.write_text(json.dumps({**kept, "at": time.time() - 100}))
-    keeping = asyncio.create_task(Scene(memory).gate.keep())
-    await asyncio.sleep(0.05)
-    keeping.cancel()
+    async with keeping(Scene(memory)):
+        await asyncio.sleep(0.05)
     age = time.time() - Samples(REGISTRY).value("v6_node_isolation_check_timestamp_seconds")
     assert age == pytest.approx(100, abs=5)
