@@ -1,19 +1,24 @@
-"""Calls to the vantage6 server that a node was seen to make, and the same for another run: pure functions."""
+"""What a node was seen to ask of and tell the vantage6 server, and the same for another run: pure functions."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import Any
 from urllib.parse import parse_qsl, urlencode
+
+TELL, ASK = "TELL", "ASK"
+"""The methods of events over socket.io: one that wants no answer, and one that waits for the server's."""
 
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """A call and its answer.
+    """A call and its answer, or an event that the node sent over socket.io.
 
     Attributes:
         at: when the request came, in seconds since 1970.
-        seconds: how long the server took.
-        body: the request's JSON.
+        seconds: how long the server took; 0 for an event.
+        path: of an event its name.
+        body: the request's JSON, or the event's payload.
+        status: of the answer; 0 for an event.
     """
 
     at: float
@@ -61,6 +66,8 @@ class Ids:
     run: int
     task: int
     node: int
+    organization: int
+    collaboration: int
 
 
 def readdressed(call: Call, old: Ids, new: Ids) -> Call:
@@ -75,7 +82,7 @@ def readdressed(call: Call, old: Ids, new: Ids) -> Call:
     return replace(call, path=path, query=urlencode(query), body=body)
 
 
-_IDS = {"task_id": "task", "node_id": "node", "run_id": "run"}
+_IDS = {f"{each.name}_id": each.name for each in fields(Ids)}
 
 
 def _changed(key: str, value: str, old: Ids, new: Ids) -> str:

@@ -73,8 +73,7 @@ async def _calls(there: Stand, calls: Sequence[tuple[Ids, list[Call]]], method: 
         async with senders:
             sent = await there.shadow_sender.send(there.scene.algorithm, method)
         async with makers:
-            new = Ids(await there.shadow.run_of(sent.task), sent.task, there.shadow.node)
-            await there.shadow.replay(of_run, old, new)
+            await there.shadow.replay(of_run, old, await there.shadow.ids_of(sent.task))
 
     await asyncio.gather(*(one(*every) for every in calls))
     return time.time()

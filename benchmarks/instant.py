@@ -67,7 +67,7 @@ async def reports(there: Stand, jobs: list[SeenJob], after: list[float]) -> floa
     """Make the delivering calls again, each so many seconds after the first; how many seconds all took."""
     shadow = there.shadow
     sent = await crowd.each(jobs, lambda _: there.shadow_sender.send(there.scene.algorithm, "until"), crowd.SENDERS)
-    news = [Ids(await shadow.run_of(task.task), task.task, shadow.node) for task in sent]
+    news = [await shadow.ids_of(task.task) for task in sent]
 
     async def report(job: SeenJob, new: Ids, wait: float) -> None:
         delivery = there.at_server.delivery(job.run_id or 0)

@@ -15,6 +15,7 @@ from benchmarks.goals import Measurement
 from benchmarks.percentiles import percentile
 from benchmarks.requestcount import counting
 from benchmarks.scene import Scene, Stand, stand
+from benchmarks.serverside import ids_of
 from benchmarks.sightings import SeenJob
 from benchmarks.stages import moments
 
@@ -87,7 +88,7 @@ async def replay(there: Stand, job: SeenJob) -> float:
     The rest of the run's calls follow, so that no run stays open; their time does not count.
     """
     sent = await there.shadow_sender.send(there.scene.algorithm, "moments")
-    old, new = ids(there, job), Ids(await there.shadow.run_of(sent.task), sent.task, there.shadow.node)
+    old, new = ids(there, job), await there.shadow.ids_of(sent.task)
     calls = calls_of(there, job)
     first = [call for call in calls if call.answered <= (job.created or 0)]
     began = time.perf_counter()
@@ -99,7 +100,7 @@ async def replay(there: Stand, job: SeenJob) -> float:
 
 def ids(there: Stand, job: SeenJob) -> Ids:
     """What the calls about a run of the node have that others' have not."""
-    return Ids(job.run_id or 0, job.task_id or 0, there.account.id)
+    return ids_of(there.node.collaboration, job.run_id or 0, job.task_id or 0)
 
 
 def calls_of(there: Stand, job: SeenJob) -> list[Call]:

@@ -179,9 +179,9 @@ async def stand(
                 async with witness("benchmarks.cluster_witness", kubeconfig, node.namespace, str(in_cluster)):
                     await asyncio.to_thread(node.install)
                     await asyncio.to_thread(node.wait_online)
-                    shadow = await Shadow.of(scene.http, f"{scene.server.url}:{port}", theirs.nodes[0])
-                    senders = [await Sender.of(scene.http, each, each.nodes[0]) for each in (ours, theirs)]
-                    made = Stand(scene, node, senders[0], shadow, senders[1], Journal(at_server), Journal(in_cluster))
-                    yield made
+                    senders = [await Sender.of(scene.http, each) for each in (ours, theirs)]
+                    journals = Journal(at_server), Journal(in_cluster)
+                    async with Shadow.online(scene.http, f"{scene.server.url}:{port}", theirs) as shadow:
+                        yield Stand(scene, node, senders[0], shadow, senders[1], *journals)
             finally:
                 await asyncio.to_thread(node.remove)

@@ -1,19 +1,23 @@
 """The vantage6 server, called raw: by a researcher who sends tasks, and by a script in the place of a node."""
 
 import base64
+import contextlib
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
 import aiohttp
+import socketio
 
-from benchmarks.calls import Call, Ids, readdressed
+from benchmarks.calls import ASK, TELL, Call, Ids, readdressed
 from tests.stage import StageError
-from tests.stage.federation import Collaboration, NodeAccount
+from tests.stage.federation import Collaboration
 
 API_PATH = "/api"
+_EVENTS = "/tasks"
+"""The server's socket.io namespace."""
 
 
 class Caller:
@@ -69,9 +73,9 @@ class Sender:
         self._organization = organization
 
     @classmethod
-    async def of(cls, http: aiohttp.ClientSession, collaboration: Collaboration, account: NodeAccount) -> "Sender":
-        """A new researcher of the collaboration."""
-        organization = account.organization
+    async def of(cls, http: aiohttp.ClientSession, collaboration: Collaboration) -> "Sender":
+        """A new researcher of the collaboration's first organization."""
+        organization = collaboration.nodes[0].organization
         name, password = collaboration.federation.user(organization)
         server = collaboration.federation.server
         base = f"{server.url}:{server.port}"
@@ -115,32 +119,59 @@ class Sender:
         return str(answer["data"][0]["status"])
 
 
+def ids_of(collaboration: Collaboration, run: int, task: int) -> Ids:
+    """What the calls of a collaboration's first node about a run have that others' have not."""
+    node = collaboration.nodes[0]
+    return Ids(run, task, node.id, node.organization.id, collaboration.id)
+
+
 class Shadow:
     """A script in the place of a node: it makes the calls that a node was seen to make, for runs of its own.
 
+    It is online like a node too, so that the server has the same to tell it, and sends the events that the node sent.
+
     Args:
         caller: with the node's token.
-        node: its number.
+        events: the connection over socket.io.
+        collaboration: of which it is the first node.
     """
 
-    def __init__(self, caller: Caller, node: int) -> None:
+    def __init__(self, caller: Caller, events: socketio.AsyncClient, collaboration: Collaboration) -> None:
         self._caller = caller
-        self.node = node
+        self._events = events
+        self._collaboration = collaboration
 
     @classmethod
-    async def of(cls, http: aiohttp.ClientSession, base: str, account: NodeAccount) -> "Shadow":
+    @contextlib.asynccontextmanager
+    async def online(
+        cls, http: aiohttp.ClientSession, base: str, collaboration: Collaboration
+    ) -> "AsyncIterator[Shadow]":
         """Log in with the key of a node that is nowhere."""
-        answer = await Caller(http, base).call("POST", f"{API_PATH}/token/node", {"api_key": account.api_key})
-        return cls(Caller(http, base, answer["access_token"]), account.id)
+        key = collaboration.nodes[0].api_key
+        answer = await Caller(http, base).call("POST", f"{API_PATH}/token/node", {"api_key": key})
+        token = answer["access_token"]
+        events = socketio.AsyncClient(http_session=http, handle_sigint=False)
+        headers = {"Authorization": f"Bearer {token}"}
+        await events.connect(base, headers=headers, namespaces=[_EVENTS], transports=["websocket"])
+        try:
+            yield cls(Caller(http, base, token), events, collaboration)
+        finally:
+            await events.disconnect()
 
-    async def run_of(self, task: int) -> int:
-        """The run of a task, asked for as the node does."""
-        query = f"state=open&node_id={self.node}&include=task&sort=id&per_page=100&task_id={task}"
+    async def ids_of(self, task: int) -> Ids:
+        """What calls about a task's run have; for its number it is asked as the node asks."""
+        node = self._collaboration.nodes[0]
+        query = f"state=open&node_id={node.id}&include=task&sort=id&per_page=100&task_id={task}"
         answer = await self._caller.call("GET", f"{API_PATH}/run", query=query)
-        return int(answer["data"][0]["id"])
+        return ids_of(self._collaboration, int(answer["data"][0]["id"]), task)
 
     async def replay(self, calls: Sequence[Call], old: Ids, new: Ids) -> None:
         """Make the calls one after the other, about another run."""
         for call in calls:
             wanted = readdressed(call, old, new)
-            await self._caller.call(wanted.method, wanted.path, wanted.body, wanted.query)
+            if wanted.method == TELL:
+                await self._events.emit(wanted.path, wanted.body, namespace=_EVENTS)
+            elif wanted.method == ASK:
+                await self._events.call(wanted.path, wanted.body, namespace=_EVENTS)
+            else:
+                await self._caller.call(wanted.method, wanted.path, wanted.body, wanted.query)

@@ -6,13 +6,13 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-from benchmarks.calls import Call
+from benchmarks.calls import ASK, TELL, Call
 
 PREFIX = "v6-node.vantage6.ai"
 CONTAINER = "algorithm"
 _JOB_OF_POD = "batch.kubernetes.io/job-name"
 # A socket.io event inside an engine.io message: 42, the namespace, the acknowledgement's number, a JSON array.
-_EVENT = re.compile(r"42(?:/[^,\[]*,)?\d*(\[.*\])", re.DOTALL)
+_EVENT = re.compile(r"42(?:/[^,\[]*,)?(\d*)(\[.*\])", re.DOTALL)
 
 
 @dataclass
@@ -122,8 +122,9 @@ class SeenAtServer:
         for line in lines:
             if line["kind"] == "exchange":
                 self._call(Call(**{key: value for key, value in line.items() if key != "kind"}))
-            elif line["of_server"]:
-                self._word(line["at"], line["text"])
+            elif found := _EVENT.fullmatch(line["text"]):
+                note = self._heard if line["of_server"] else self._said
+                note(line["at"], found[1], *json.loads(found[2]))
 
     def _call(self, call: Call) -> None:
         self.exchanges += 1
@@ -136,12 +137,14 @@ class SeenAtServer:
         elif (task := call.task_id) is not None:
             self._of_task.setdefault(task, []).append(call)
 
-    def _word(self, at: float, text: str) -> None:
-        found = _EVENT.fullmatch(text)
-        name, *payload = json.loads(found[1]) if found else [""]
-        if name == "new_task" and payload:
-            told = payload[0]
+    def _heard(self, at: float, _: str, name: str, told: Any = None) -> None:
+        if name == "new_task":
             self.told.setdefault(int(told["id"] if isinstance(told, dict) else told), at)
+
+    def _said(self, at: float, answer_wanted: str, name: str, said: Any = None) -> None:
+        if isinstance(said, dict) and "run_id" in said:
+            call = Call(at, 0.0, ASK if answer_wanted else TELL, name, "", said, 0)
+            self._of_run.setdefault(int(said["run_id"]), []).append(call)
 
     def of_run(self, run_id: int, task_id: int) -> list[Call]:
         """The calls that were about a run, in the order in which they came."""

@@ -4,17 +4,17 @@ import asyncio
 import secrets
 import time
 from pathlib import Path
+from typing import Any
 
 import aiohttp
 
-from benchmarks.calls import Ids
 from benchmarks.journal import Journal, witness
 from benchmarks.openruns import write_runs
-from benchmarks.serverside import Sender, Shadow
+from benchmarks.serverside import Sender, Shadow, ids_of
 from benchmarks.sightings import SeenAtServer
 from launcher.runs import Outcome, RunStatus
 from launcher.session.v4 import V4Session
-from tests.server.sessions import Way, kept_online, until
+from tests.server.sessions import Way, kept_online, listening, until
 from tests.stage.federation import Collaboration, Federation
 from tests.stage.server import Server
 
@@ -32,6 +32,7 @@ async def carry_out(session: V4Session, task: int) -> int:
     assert await session.take(run) == b'{"method": "sleep", "args": [0], "kwargs": {}}'
     await session.algorithm_token(run)
     await session.report_active(run)
+    await session.show_log(run, "said\n")
     await session.deliver(run, Outcome(RunStatus.COMPLETED), b'{"slept": 0}', "said\n")
     return run.id
 
@@ -46,7 +47,7 @@ async def test_a_run_is_witnessed_and_replayed(server: Server, federation: Feder
         aiohttp.ClientSession() as http,
     ):
         way = Way(server, "auto")
-        sender, other = [await Sender.of(http, each, each.nodes[0]) for each in (ours, theirs)]
+        sender, other = [await Sender.of(http, each) for each in (ours, theirs)]
         async with way.opened(ours, port=int(port)) as session, kept_online(session) as heard:
             sent = await sender.send(IMAGE, "sleep", 0)
             await until(lambda: heard.new)
@@ -59,14 +60,24 @@ async def test_a_run_is_witnessed_and_replayed(server: Server, federation: Feder
         calls = seen.of_run(run, sent.task)
         made = [(call.method, call.path.rpartition("/api")[2]) for call in calls]
         # The event itself makes the session read the task's runs; here the test does it too.
-        patch = ("PATCH", f"/run/{run}")
-        assert made == [("GET", "/run")] * 2 + [patch, ("POST", "/token/container"), patch, patch]
+        patch, told = ("PATCH", f"/run/{run}"), ("TELL", "algorithm_status_change")
+        before = [("GET", "/run")] * 2 + [patch, ("POST", "/token/container"), patch, told]
+        assert made == [*before, ("ASK", "algorithm_log"), patch, told]
         assert await sender.result(sent.task) == {"slept": 0}
 
-        shadow = await Shadow.of(http, f"{server.url}:{port}", theirs.nodes[0])
-        again = await other.send(IMAGE, "sleep", 0)
-        new = Ids(await shadow.run_of(again.task), again.task, shadow.node)
-        await shadow.replay(calls, Ids(run, sent.task, ours.nodes[0].id), new)
+        changes: list[dict[str, Any]] = []
+        async with (
+            Shadow.online(http, f"{server.url}:{port}", theirs) as shadow,
+            listening(way, theirs, algorithm_status_change=changes.append),
+        ):
+            again = await other.send(IMAGE, "sleep", 0)
+            new = await shadow.ids_of(again.task)
+            await shadow.replay(calls, ids_of(ours, run, sent.task), new)
+            await until(lambda: len(changes) == 2)
+        assert [(each["run_id"], each["node_id"], each["status"]) for each in changes] == [
+            (new.run, theirs.nodes[0].id, "active"),
+            (new.run, theirs.nodes[0].id, "completed"),
+        ]
         assert await other.result(again.task) == {"slept": 0}
         assert await other.status(again.task) == "completed"
 
@@ -75,7 +86,7 @@ async def test_a_kill_is_ordered(server: Server, federation: Federation) -> None
     ours = await asyncio.to_thread(study, federation)
     way = Way(server, "websocket")
     async with aiohttp.ClientSession() as http, way.opened(ours) as session, kept_online(session) as heard:
-        sender = await Sender.of(http, ours, ours.nodes[0])
+        sender = await Sender.of(http, ours)
         sent = await sender.send(IMAGE, "sleep", 0)
         await until(lambda: heard.new)
         await sender.kill(sent.task)
@@ -88,7 +99,7 @@ async def test_written_runs_are_open_for_their_node_alone(server: Server, federa
     way = Way(server, "polling")
     async with aiohttp.ClientSession() as http:
         for each in (ours, theirs):
-            sent = await (await Sender.of(http, each, each.nodes[0])).send(IMAGE, "sleep", 0)
+            sent = await (await Sender.of(http, each)).send(IMAGE, "sleep", 0)
         async with way.opened(ours) as session, way.opened(theirs, 0) as other:
             (first,) = await session.open_runs()
             await asyncio.to_thread(write_runs, server.folder / "server.sqlite", ours.nodes[0].id, 250)

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from benchmarks.calls import Call, Ids, readdressed
+from benchmarks.calls import ASK, TELL, Call, Ids, readdressed
 from benchmarks.cluster_witness import line
 from benchmarks.journal import Journal
 from benchmarks.life import overlap
@@ -160,7 +160,20 @@ def test_what_the_node_says_is_no_event_of_the_server() -> None:
     assert found.told == {}
 
 
-OLD, NEW = Ids(run=7, task=5, node=3), Ids(run=70, task=50, node=30)
+OLD, NEW = Ids(run=7, task=5, node=3, organization=2, collaboration=1), Ids(70, 50, 30, 20, 10)
+
+
+def test_an_event_of_the_node_is_one_of_the_calls_about_its_run() -> None:
+    found = at_server()
+    data = {"run_id": 7, "task_id": 5, "collaboration_id": 1, "organization_id": 2, "status": "active"}
+    texts = [f'42/tasks,["change",{json.dumps(data)}]', f'42/tasks,3["log",{json.dumps(data)}]', '42/tasks,["ping"]']
+    found.take({"kind": "word", "at": 4.5, "of_server": False, "text": text} for text in texts)
+    events = [call for call in found.of_run(7, 5) if call.at == 4.5]
+    assert events == [Call(4.5, 0, TELL, "change", "", data, 0), Call(4.5, 0, ASK, "log", "", data, 0)]
+    again = readdressed(events[0], OLD, NEW)
+    assert again.body == {
+        "run_id": 70, "task_id": 50, "collaboration_id": 10, "organization_id": 20, "status": "active",
+    }  # fmt: skip
 
 
 def calls() -> list[Call]:
