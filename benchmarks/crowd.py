@@ -5,7 +5,7 @@ import time
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import TypeVar
 
-from benchmarks.calls import Call, Ids
+from benchmarks.calls import Call
 from benchmarks.life import calls_of, ids
 from benchmarks.rawjobs import RawJobs
 from benchmarks.scene import Stand
@@ -54,44 +54,51 @@ async def reported(there: Stand, tasks: Sequence[int]) -> tuple[list[SeenJob], f
 
 
 async def limit(there: Stand, jobs: Sequence[SeenJob], raw: RawJobs, names: Sequence[str], method: str) -> float:
-    """The same Jobs without a node, while a script makes the same calls; the seconds until both are done.
+    """The same without a node; the seconds until the server had the last result.
 
-    As many tasks are sent, to the script. No call waits for a Job, and no Job for a call.
+    As many tasks are sent, to a script. It makes for each the calls that the node made for its run, applies the same
+    Job, and deletes it, at once and without any thought: what is taken comes before its Job, what is delivered after
+    its end, as the protocol wants it, and no run waits for another.
     """
-    # The script asks for its run by the same call as the node.
-    calls = [(ids(there, job), [call for call in calls_of(there, job) if call.method != "GET"]) for job in jobs]
+    senders, makers = asyncio.Semaphore(SENDERS), asyncio.Semaphore(AT_ONCE)
+    ended = {name: asyncio.Event() for name in names}
+
+    async def one(job: SeenJob, name: str) -> float:
+        async with senders:
+            sent = await there.shadow_sender.send(there.scene.algorithm, method)
+        old, (before, meanwhile, after) = ids(there, job), by_stage(job, calls_of(there, job))
+        async with makers:
+            new = await there.shadow.ids_of(sent.task)
+            await there.shadow.replay(before, old, new)
+            await raw.create(name)
+            await there.shadow.replay(meanwhile, old, new)
+        await ended[name].wait()
+        async with makers:
+            await there.shadow.replay(after, old, new)
+            answered = time.time()
+            await raw.delete(name)
+        return answered
+
+    def all_ended() -> bool:
+        for name, event in ended.items():
+            if (job := there.in_cluster.jobs.get(name)) and job.finished:
+                event.set()
+        return all(event.is_set() for event in ended.values())
+
     began = time.time()
-    ends = await asyncio.gather(_calls(there, calls, method), _jobs(there, raw, names))
+    *ends, _ = await asyncio.gather(
+        *(one(*each) for each in zip(jobs, names, strict=True)),
+        there.until(all_ended, _SECONDS, f"the end of {len(names)} Jobs"),
+    )
     return max(ends) - began
 
 
-async def _calls(there: Stand, calls: Sequence[tuple[Ids, list[Call]]], method: str) -> float:
-    """Send tasks, and make the calls about them; when all were answered."""
-    senders, makers = asyncio.Semaphore(SENDERS), asyncio.Semaphore(AT_ONCE)
+def by_stage(job: SeenJob, calls: Sequence[Call]) -> tuple[list[Call], list[Call], list[Call]]:
+    """The calls about a run in three parts: before its Job, until its end is reported, and from then on.
 
-    async def one(old: Ids, of_run: list[Call]) -> None:
-        async with senders:
-            sent = await there.shadow_sender.send(there.scene.algorithm, method)
-        async with makers:
-            await there.shadow.replay(of_run, old, await there.shadow.ids_of(sent.task))
-
-    await asyncio.gather(*(one(*every) for every in calls))
-    return time.time()
-
-
-async def _jobs(there: Stand, raw: RawJobs, names: Sequence[str]) -> float:
-    """Create all, and delete each when it has ended; when the last was seen to have ended."""
-    async with asyncio.TaskGroup() as tasks:
-        tasks.create_task(each(names, raw.create))
-        left, ended = set(names), [0.0]
-
-        def finished() -> bool:
-            found = {name for name in left if (job := there.in_cluster.jobs.get(name)) and job.finished}
-            for name in found:
-                ended.append(there.in_cluster.jobs[name].finished or 0.0)
-                tasks.create_task(raw.delete(name))
-            left.difference_update(found)
-            return not left
-
-        await there.until(finished, _SECONDS, f"the end of {len(names)} Jobs", every=_EVERY)
-    return max(ended)
+    Without the one that asks for the run: the script asks for its own.
+    """
+    made = [call for call in calls if call.method != "GET"]
+    before = [call for call in made if call.answered <= (job.created or 0)]
+    report = next(number for number, call in enumerate(made) if call.reports)
+    return before, made[len(before) : report], made[report:]

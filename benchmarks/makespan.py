@@ -12,6 +12,7 @@ from benchmarks.goals import Measurement
 from benchmarks.percentiles import median
 from benchmarks.rawjobs import RawJobs
 from benchmarks.scene import Scene, Stand, stand
+from tests.stage.node import LAUNCHER
 
 METHOD, ARGUMENT = "sleep", 0
 
@@ -33,19 +34,33 @@ async def rounds(there: Stand, effort: Effort, goal: str) -> Found:
     scene = there.scene
     measured: list[float] = []
     limits: list[float] = []
+    processor: list[float] = []
     await crowd.runs(there, 2, METHOD, ARGUMENT)
     await there.quiet()
     raw = RawJobs(scene.api, scene.kubectl, there.namespace, there.in_cluster.pattern)
     for number in range(effort.rounds):
         names = [f"raw-{number}-{index}" for index in range(effort.crowd)]
         await asyncio.to_thread(raw.prepare, names, METHOD, ARGUMENT)
+        before = await asyncio.to_thread(processor_seconds, there)
         took, jobs = await crowd.runs(there, effort.crowd, METHOD, ARGUMENT)
         measured.append(took)
+        processor.append(await asyncio.to_thread(processor_seconds, there) - before)
         await there.quiet()
         limits.append(await crowd.limit(there, jobs, raw, names, METHOD))
         await there.quiet()
         await asyncio.to_thread(raw.clear)
     return Found(
         [Measurement(goal, median(measured), median(limits))],
-        {f"{effort.crowd} runs, s": measured, "the same Jobs and calls, s": limits},
+        {
+            f"{effort.crowd} runs, s": measured,
+            "the launcher's processor time in that, s": processor,
+            "the same Jobs and calls, s": limits,
+        },
     )
+
+
+def processor_seconds(there: Stand) -> float:
+    """The processor time that the launcher has used (proc(5): fields 14 and 15 of `stat`, in hundredths of a second)."""
+    stat = there.scene.kubectl("exec", LAUNCHER, "--", "cat", "/proc/1/stat", namespace=there.namespace)
+    fields = stat.rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / 100

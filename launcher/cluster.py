@@ -130,13 +130,24 @@ class Cluster:
             raise
 
     async def delete_job(self, job: Tree) -> None:
-        """Delete this very Job and its pods (over the API the default would leave the pods behind)."""
+        """Delete a run's Job and its pods."""
+        # Known to be going at once, not only when the watch says so: nobody need delete it again.
+        if going := await self._delete(job):
+            self._jobs.renew(going)
+
+    async def _delete(self, job: Tree) -> Tree | None:
+        """Delete this very Job and its pods; the Job as it is now, if it stays until they are gone.
+
+        Over the API the default would leave the pods behind.
+        """
         options = {"propagationPolicy": "Foreground", "preconditions": {"uid": job["metadata"]["uid"]}}
         try:
-            await self._api.call("DELETE", f"{self._jobs_path}/{job['metadata']['name']}", body=options)
+            answer = await self._api.call("DELETE", f"{self._jobs_path}/{job['metadata']['name']}", body=options)
+            return answer if answer.get("kind") == "Job" else None
         except ApiRefusal as refusal:
             if refusal.status not in {404, 409}:
                 raise
+            return None
 
     async def log_chunks(self, pod: str, *, since: str | None, follow: bool) -> AsyncIterator[bytes]:
         """What the algorithm of a pod prints, as the API server sends it: lines that begin with their time.
@@ -198,7 +209,7 @@ class Cluster:
     async def delete_checks(self, kind: str) -> None:
         """Delete the Jobs of all checks of a kind."""
         for job in (await self._api.call("GET", self._jobs_path, {"labelSelector": f"{CHECK_LABEL}={kind}"}))["items"]:
-            await self.delete_job(job)
+            await self._delete(job)
 
     async def announce(self, pod: str, *, good: bool, reason: str, message: str) -> None:
         """Record an Event of a pod, for `kubectl describe` and `kubectl get events`."""

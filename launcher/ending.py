@@ -109,6 +109,8 @@ class Ending:
         """Delete the run's Job, once it is noted why it goes."""
         if job := self._cluster.job(run_id):
             pod = self._cluster.pod(run_id)
+            if entry.killed:
+                self._logs.hurry(run_id)
             if entry.server is not ServerState.CLOSED:  # so that a launcher started anew knows why it is gone
                 await asyncio.to_thread(self._files.note_killed, run_id, entry.killed_because)
                 entry.job, entry.pod = job, pod

@@ -71,6 +71,9 @@ class KubeApi:
         if configuration is None:
             config.load_incluster_config()  # type: ignore[no-untyped-call]
             configuration = client.Configuration.get_default_copy()
+            # From a pod it is reached directly. To find out, aiohttp would ask the environment and a .netrc file before
+            # each call, by threads that wait behind those that write the runs' files.
+            configuration.client_session_kwargs = {"trust_env": False}
         self.configuration = configuration
         # Every run's log is a connection of its own: were they limited, other calls would have to wait for one.
         configuration.connection_pool_maxsize = 0

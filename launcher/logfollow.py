@@ -1,10 +1,12 @@
 """The runs' logs, followed while their algorithms run, kept on the task volume, shown to the researcher as they grow.
 
-A stream for each run begins when its container runs. What it does not bring, because it broke, or the launcher was not
-there, or there are too many, is read when the algorithm has ended: kept is what Kubernetes still had.
+A stream for each run begins two seconds after its container, so that a short run costs none. What it does not bring,
+because it never began, or broke, or the launcher was not there, or there are too many, is read when the algorithm has
+ended: kept is what Kubernetes still had.
 """
 
 import asyncio
+import contextlib
 import logging
 import time
 from collections.abc import Awaitable, Callable, Coroutine, Iterable
@@ -24,6 +26,7 @@ from launcher.taskfiles import TaskFiles
 log = logging.getLogger(__name__)
 
 _STREAMS = 200
+_BEGIN_AFTER = 2.0
 _FIRST_DELAY, _LONGEST_DELAY = 0.5, 30.0
 # Small chunks are written together: a line a second is no write a line.
 _SMALL, _PAUSE = 16 * 1024, 0.5
@@ -39,6 +42,7 @@ Show = Callable[[Run, str], Awaitable[bool]]
 class _Followed:
     task: asyncio.Task[None]
     live: LiveLog
+    begin: asyncio.Event
 
 
 class LogFollower:
@@ -64,9 +68,14 @@ class LogFollower:
     def follow(self, run: Run, pod: str) -> None:
         """Follow the log of a run whose container runs, if that is not done yet."""
         if run.id not in self._followed:
-            live = LiveLog(partial(self._send, run), self._turn)
-            task = asyncio.create_task(self._follow(run, pod, live), name=f"log-{run.id}")
-            self._followed[run.id] = _Followed(task, live)
+            live, begin = LiveLog(partial(self._send, run), self._turn), asyncio.Event()
+            task = asyncio.create_task(self._follow(run, pod, live, begin), name=f"log-{run.id}")
+            self._followed[run.id] = _Followed(task, live, begin)
+
+    def hurry(self, run_id: int) -> None:
+        """Let a run's stream begin now: its pod is about to be deleted, and nothing can be read of it afterwards."""
+        if run_id in self._followed:
+            self._followed[run_id].begin.set()
 
     def show(self, run: Run) -> None:
         """From now on show the run's log as it grows; the server has noted that it is active, which empties its log."""
@@ -127,8 +136,10 @@ class LogFollower:
     async def _open(self, run: Run) -> KeptLog:
         return await _whole(asyncio.to_thread(KeptLog, self._files.log_folder(run), self._limit))
 
-    async def _follow(self, run: Run, pod: str, live: LiveLog) -> None:
+    async def _follow(self, run: Run, pod: str, live: LiveLog, begin: asyncio.Event) -> None:
         retry, shown = Backoff(_FIRST_DELAY, _LONGEST_DELAY), False
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(begin.wait(), _BEGIN_AFTER)
         async with self._places:
             while True:
                 try:

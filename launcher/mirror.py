@@ -64,6 +64,12 @@ class Mirror(Generic[Key]):
         item = self._shorten(whole)
         return None if item is None else self._take(item)
 
+    def renew(self, whole: Tree) -> None:
+        """Take note of an object as the API server answered it, unless it was seen to be gone meanwhile."""
+        item = self._shorten(whole)
+        if item is not None and _uid(self.seen.get(self._key(item))) == _uid(item):
+            self._take(item)
+
     def _take(self, item: Tree) -> Tree:
         item["metadata"].pop("managedFields", None)
         self.seen[self._key(item)] = item

@@ -4,6 +4,7 @@ import logging
 from collections.abc import Awaitable, Callable, Iterable
 
 from launcher.approval import Approval
+from launcher.closedruns import ClosedRuns
 from launcher.cluster import Cluster
 from launcher.config.jobs import Jobs
 from launcher.delivery import Delivery, Parcel
@@ -96,6 +97,7 @@ class Reconciler:
             look_again=self._queue.add_later,
         )
         self._entries: dict[int, Entry] = {}
+        self._closed = ClosedRuns()
         self._steps: dict[Step, Callable[[Run, Entry], Awaitable[bool]]] = {
             Step.QUEUE: starter.queue_up,
             Step.START: starter.start,
@@ -126,6 +128,8 @@ class Reconciler:
     def new_runs(self, runs: list[Run]) -> None:
         """Take note of runs that are open at the server."""
         for run in runs:
+            if run in self._closed:
+                continue
             entry = self._entries.setdefault(run.id, Entry())
             # A list may be older than the delivery of a run in it: what was closed stays closed.
             if entry.server is ServerState.CLOSED and entry.run and entry.run.assigned_at == run.assigned_at:
@@ -226,6 +230,8 @@ class Reconciler:
                 log.error("a Job of another server or node is in the way; delete it", extra={"fields": {"job": name}})
             case Step.FORGET:
                 del self._entries[run_id]
+                if entry.run:
+                    self._closed.add(entry.run)
         return False
 
     async def _ask_server(self, run_id: int, entry: Entry) -> None:

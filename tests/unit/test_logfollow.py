@@ -44,6 +44,7 @@ class Cluster:
 
 @pytest.fixture(autouse=True)
 def _hurry(monkeypatch):
+    monkeypatch.setattr(logfollow, "_BEGIN_AFTER", 0.0)
     monkeypatch.setattr(logfollow, "_FIRST_DELAY", 0.01)
     monkeypatch.setattr(logfollow, "_PAUSE", 0.0)
     monkeypatch.setattr(livelog, "_EVERY", 0.01)
@@ -87,6 +88,23 @@ async def test_streams_that_break_and_launchers_that_are_killed_lose_and_repeat_
         await follower.close()
     kept = await LogFollower(cluster, files, 10_000, None).collect(RUN, "pod")
     assert kept.text().splitlines() == [text.decode() for _, text in cluster.kubelet.printed]
+
+
+async def test_a_short_run_has_its_log_read_once_and_a_killed_one_is_followed_at_once(files, monkeypatch):
+    monkeypatch.setattr(logfollow, "_BEGIN_AFTER", 60.0)
+    cluster = Cluster()
+    cluster.print(b"one")
+    follower = LogFollower(cluster, files, 1000, None)
+    follower.follow(RUN, "pod")
+    assert (await follower.collect(RUN, "pod")).text() == "one\n"
+    assert cluster.streams == 1
+    cluster.print(b"two")
+    follower.follow(RUN, "pod")
+    follower.hurry(RUN.id)
+    await until(lambda: cluster.streams == 2)
+    await until(lambda: "two" in "".join(each.read_text() for each in files.log_folder(RUN).iterdir()))
+    cluster.print(b"said to nobody: the pod is gone")
+    assert (await follower.collect(RUN, None)).text() == "one\ntwo\n"
 
 
 async def test_algorithms_do_not_see_their_log(files):

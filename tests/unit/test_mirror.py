@@ -84,3 +84,12 @@ async def test_one_whose_version_is_too_old_begins_with_a_list():
     async with mirrored([[gone], []]) as (server, _, told):
         assert server.lists == 2
         assert told == ["one", "one"]
+
+
+async def test_an_answer_renews_what_is_known_but_brings_nothing_back():
+    async with mirrored([[("ADDED", job("two", 9)), ("DELETED", job("two", 11))], []]) as (_, mirror, _):
+        for called in ("one", "two"):
+            mirror.renew(job(called, 10))
+        assert {name: tree["metadata"]["resourceVersion"] for name, tree in mirror.seen.items()} == {"one": "10"}
+        mirror.renew({"metadata": {**job("one", 12)["metadata"], "uid": "of a later one"}})
+        assert mirror.seen["one"]["metadata"]["resourceVersion"] == "10"

@@ -104,6 +104,33 @@ async def test_a_killed_run_is_reported_and_its_job_goes(tmp_path):
     assert done(world)
 
 
+async def test_what_was_closed_and_cleaned_up_is_not_taken_up_by_a_list_that_is_older(tmp_path, monkeypatch):
+    taken, take = [], FakeSession.take
+
+    async def noted(self, run):
+        taken.append(run)
+        return await take(self, run)
+
+    monkeypatch.setattr(FakeSession, "take", noted)
+    world = World(tmp_path, [RUN])
+    start(world)
+    await live(world)
+    assert done(world)
+    world.reconciler.open_runs([RUN])
+    await live(world, rounds=10)
+    await asyncio.sleep(0.05)
+    assert taken == [RUN]
+    # The same number given to another run, as by a server whose database was put back; and a list that is younger.
+    another = replace(RUN, assigned_at="2030-01-01T00:00:00")
+    world.reconciler.new_runs([another])
+    await asyncio.sleep(0.05)
+    assert taken == [RUN, another]
+    monkeypatch.setattr("launcher.closedruns._REMEMBERED", 0.0)
+    world.reconciler.new_runs([RUN])
+    await asyncio.sleep(0.05)
+    assert taken == [RUN, another, RUN]
+
+
 async def test_a_job_of_another_time_with_the_same_number_is_left_alone(tmp_path):
     world = World(tmp_path, [RUN])
     old = replace(RUN, assigned_at="2020-01-01T00:00:00")

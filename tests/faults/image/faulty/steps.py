@@ -63,6 +63,7 @@ NO_STEPS = {
     "Launch.further_files": "reckons in memory",
     "Launch.is_ours": "reckons in memory",
     "LogFollower.close": "the end of the process",
+    "LogFollower.hurry": "only takes note",
     "LogFollower.show": "only takes note",
     "LogFollower.stop": "forgets what was in memory",
     "TaskFiles.audited": "looks, and changes nothing",
