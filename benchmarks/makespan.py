@@ -60,7 +60,7 @@ async def rounds(there: Stand, effort: Effort, goal: str) -> Found:
 
 
 def processor_seconds(there: Stand) -> float:
-    """The processor time that the launcher has used (proc(5): fields 14 and 15 of `stat`, in hundredths of a second)."""
+    """The processor time that the launcher has used: proc(5), fields 14 and 15 of `stat`, in hundredths of a second."""
     stat = there.scene.kubectl("exec", LAUNCHER, "--", "cat", "/proc/1/stat", namespace=there.namespace)
     fields = stat.rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / 100
