@@ -27,6 +27,7 @@ from benchmarks.scene import Scene
 from ci.cluster import build
 from ci.cluster.certificates import Authority
 from tests.stage import StageError
+from tests.stage.claims import claim_folder
 from tests.stage.kube import STAGE_LABEL
 from tests.stage.node import owner_of_this_process
 
@@ -107,31 +108,7 @@ class FakeNode:
     def prepare(self, namespace: str) -> None:
         """Make a task volume that pods of any machine may have: a folder of the real one, at no particular machine."""
         self.namespaces.append(namespace)
-        size = {"storage": "1Gi"}
-        volume = {
-            "apiVersion": "v1",
-            "kind": "PersistentVolume",
-            "metadata": {"name": namespace, "labels": {STAGE_LABEL: owner_of_this_process()}},
-            "spec": {
-                "capacity": size,
-                "accessModes": ["ReadWriteMany"],
-                "storageClassName": "",
-                "hostPath": {"path": str(self.tasks)},
-                "claimRef": {"namespace": namespace, "name": _CLAIM},
-            },
-        }
-        claim = {
-            "apiVersion": "v1",
-            "kind": "PersistentVolumeClaim",
-            "metadata": {"name": _CLAIM, "namespace": namespace},
-            "spec": {
-                "accessModes": ["ReadWriteMany"],
-                "storageClassName": "",
-                "volumeName": namespace,
-                "resources": {"requests": size},
-            },
-        }
-        self.scene.kubectl.apply(volume, claim)
+        claim_folder(self.scene.kubectl, namespace, _CLAIM, self.tasks)
 
 
 @contextlib.asynccontextmanager

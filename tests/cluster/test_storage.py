@@ -18,7 +18,7 @@ from ci.cluster import Cluster, lifecycle
 from tests.cluster.conftest import PRODUCT, watched
 from tests.cluster.troupe import Troupe
 from tests.stage import StageError
-from tests.stage.claims import fill_claim
+from tests.stage.claims import claim_folder, fill_claim
 from tests.stage.federation import Federation
 from tests.stage.kube import Kubectl
 from tests.stage.node import LAUNCHER, Node
@@ -81,22 +81,8 @@ def part(disk: Path, name: str) -> Path:
 
 
 def bind(node: Node, claim: str, folder: Path, mode: str, machine: str = "") -> str:
-    """Make a claim, and the volume for it: a folder, at a certain machine or at none; returns the claim's name."""
-    terms = [{"matchExpressions": [{"key": HOSTNAME, "operator": "In", "values": [machine]}]}]
-    usual = {"accessModes": [mode], "storageClassName": ""}
-    volume = {
-        **usual,
-        "capacity": {"storage": "1Gi"},
-        "hostPath": {"path": str(folder)},
-        "claimRef": {"namespace": node.namespace, "name": claim},
-        **({"nodeAffinity": {"required": {"nodeSelectorTerms": terms}}} if machine else {}),
-    }
-    name = f"{node.namespace}-{claim}"
-    wanted = {**usual, "volumeName": name, "resources": {"requests": {"storage": "1Gi"}}}
-    objects = (("PersistentVolume", name, volume), ("PersistentVolumeClaim", claim, wanted))
-    for kind, called, spec in objects:
-        meta = {"name": called, **({"namespace": node.namespace} if kind.endswith("Claim") else {})}
-        node.kubectl.apply({"apiVersion": "v1", "kind": kind, "metadata": meta, "spec": spec})
+    """Make a claim for a folder; returns the claim's name."""
+    claim_folder(node.kubectl, node.namespace, claim, folder, mode=mode, machine=machine)
     return claim
 
 

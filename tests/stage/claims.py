@@ -1,9 +1,11 @@
-"""Files in a PersistentVolumeClaim: how a database gets into a cluster whose disks can't be seen from here."""
+"""PersistentVolumeClaims: with files in them where disks can't be seen from here, or for a folder of this machine."""
 
 import textwrap
+from pathlib import Path
 from typing import Any
 
-from tests.stage.kube import Kubectl
+from tests.stage.kube import STAGE_LABEL, Kubectl
+from tests.stage.node import owner_of_this_process
 
 READY_SECONDS = 120
 SOMEBODY = 65531  # owns the files; algorithms run as somebody else
@@ -31,6 +33,41 @@ def fill_claim(
     kubectl(*ready, namespace=namespace, seconds=READY_SECONDS + 10)
     kubectl("exec", "-i", pod, "--", "python", "-", namespace=namespace, stdin=_writing(files, mode))
     kubectl("delete", "pod", pod, namespace=namespace)
+
+
+def claim_folder(
+    kubectl: Kubectl, namespace: str, claim: str, folder: Path, *, mode: str = "ReadWriteMany", machine: str = ""
+) -> str:
+    """Make a claim and a volume for it: a folder of the local cluster's machines; returns the volume's name.
+
+    Args:
+        kubectl: the cluster.
+        namespace: where; it exists.
+        claim: its name.
+        folder: on the disk that all machines of the local cluster see.
+        mode: of access.
+        machine: the only one that may mount it; empty: the volume says nothing of machines.
+    """
+    name = f"{namespace}-{claim}"
+    usual, size = {"accessModes": [mode], "storageClassName": ""}, {"storage": "1Gi"}
+    hostname = {"key": "kubernetes.io/hostname", "operator": "In", "values": [machine]}
+    at = {"nodeAffinity": {"required": {"nodeSelectorTerms": [{"matchExpressions": [hostname]}]}}} if machine else {}
+    source = {"hostPath": {"path": str(folder)}, "claimRef": {"namespace": namespace, "name": claim}, **at}
+    kubectl.apply(
+        {
+            "apiVersion": "v1",
+            "kind": "PersistentVolume",
+            "metadata": {"name": name, "labels": {STAGE_LABEL: owner_of_this_process()}},
+            "spec": {**usual, "capacity": size, **source},
+        },
+        {
+            "apiVersion": "v1",
+            "kind": "PersistentVolumeClaim",
+            "metadata": {"name": claim, "namespace": namespace},
+            "spec": {**usual, "volumeName": name, "resources": {"requests": size}},
+        },
+    )
+    return name
 
 
 def _writing(files: dict[str, bytes], mode: int) -> str:
