@@ -183,10 +183,12 @@ def test_a_researcher_needs_no_list(diagnostics: ModuleType) -> None:
 def test_who_holds_sees_who_came(diagnostics: ModuleType) -> None:
     port = free_port(socket.SOCK_STREAM)
     seen: dict[str, Any] = {}
-    holding = threading.Thread(target=lambda: seen.update(diagnostics.hold(1.0, port)))
+    holding = threading.Thread(target=lambda: seen.update(diagnostics.hold(60.0, port)))
     holding.start()
     for _ in range(50):
         if observed(diagnostics, "tcp", "127.0.0.1", port) == "connected":
             break
-    holding.join()
-    assert [visitor.removeprefix("::ffff:") for visitor in seen["visitors"]] == ["127.0.0.1"]
+    with socket.create_connection(("127.0.0.1", port)) as last:
+        last.sendall(b"enough")
+    holding.join(10)
+    assert [visitor.removeprefix("::ffff:") for visitor in seen["visitors"]] == ["127.0.0.1"] * 2
