@@ -20,7 +20,7 @@ $(VENV)/ready: requirements-dev.lock pyproject.toml
 	$(VENV)/bin/uv pip install --quiet --python $(RUN) --no-deps --editable .
 	@touch $@
 
-check: $(VENV)/ready ## Lint, types, unit, property and chart tests (2 to 3 minutes)
+check: $(VENV)/ready ## Lint, types, unit, property and chart tests (2 minutes)
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/mypy
@@ -30,7 +30,7 @@ test: check ## Check, then everything that needs a real server and a real cluste
 	$(PYTEST) -n 3 tests/server -m "not slow"
 	$(PYTEST) -n 3 --dist loadfile --no-loadscope-reorder tests/cluster -m "not slow"
 
-test-all: check ## Everything there is, and a thousand runs of `make soak` (hours)
+test-all: check explore ## Everything there is, and a thousand runs of `make soak` (hours)
 	$(PYTEST) -n 3 tests/server
 	$(PYTEST) -n 3 --dist loadfile --no-loadscope-reorder tests/cluster
 	$(MAKE) soak

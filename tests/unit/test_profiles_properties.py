@@ -144,7 +144,7 @@ def outcome(jobs: dict[str, Any], gpu: bool) -> tuple[str, Manifests | None, Nod
     return "", made, config
 
 
-@settings(deadline=None, max_examples=300, suppress_health_check=[HealthCheck.too_slow])
+@settings(deadline=None, max_examples=100, suppress_health_check=[HealthCheck.too_slow])
 @given(written, st.booleans(), runs)
 def test_the_job_keeps_the_rules_or_the_refusal_names_the_key(jobs: dict[str, Any], gpu: bool, run: Any) -> None:
     said, made, config = outcome({**DEFAULTS, **jobs}, gpu)
@@ -176,7 +176,7 @@ def test_a_good_part_of_what_is_written_gets_through() -> None:
     """The property above is about Jobs, not only about refusals."""
     through = 0
 
-    @settings(deadline=None, max_examples=200, database=None, suppress_health_check=list(HealthCheck))
+    @settings(deadline=None, max_examples=100, database=None, suppress_health_check=list(HealthCheck))
     @given(written)
     def count(jobs: dict[str, Any]) -> None:
         nonlocal through

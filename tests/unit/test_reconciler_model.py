@@ -264,7 +264,7 @@ def test_whatever_happens_each_run_ends_as_it_did_and_nothing_is_left():
         run_state_machine_as_test(
             Site,
             settings=settings(
-                max_examples=int(os.environ.get(EXPLORE, "500")),
+                max_examples=int(os.environ.get(EXPLORE, "200")),
                 derandomize=EXPLORE not in os.environ,
                 stateful_step_count=30,
                 deadline=None,

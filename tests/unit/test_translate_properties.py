@@ -66,7 +66,7 @@ def _lost(path: str, value: Any, home: Any, said: set[str]) -> Iterator[str]:
         yield path
 
 
-@settings(deadline=None, max_examples=300, suppress_health_check=[HealthCheck.too_slow])
+@settings(deadline=None, max_examples=150, suppress_health_check=[HealthCheck.too_slow])
 @given(files, sites)
 @example({"docker_registries": [{"username": "node", "password": "key ", "registry": "host\x85"}]}, Site())
 def test_nothing_is_lost_and_the_schema_takes_it(source: Any, site: Site):
