@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 
 from launcher.backoff import Backoff
 from launcher.cluster import Cluster
+from launcher.diagnosis import has_ended
 from launcher.keptlog import KeptLog
 from launcher.kubeapi import ApiRefusal, ClusterUnavailable
 from launcher.livelog import LiveLog
@@ -141,7 +142,7 @@ class LogFollower:
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(begin.wait(), _BEGIN_AFTER)
         async with self._places:
-            while True:
+            while not has_ended(self._cluster.pod(run.id)):  # then all that is missing is about to be read
                 try:
                     kept = await self._open(run)
                     if kept.size and not shown:  # by an earlier launcher; the server has forgotten it by now

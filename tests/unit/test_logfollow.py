@@ -24,6 +24,10 @@ class Cluster:
         self.breaks = 0
         self.streams = 0
         self.ended = asyncio.Event()
+        self.phase = "Running"
+
+    def pod(self, run_id):
+        return {"status": {"phase": self.phase}}
 
     def print(self, *texts):
         now = START + len(self.kubelet.printed) * 10**6
@@ -105,6 +109,19 @@ async def test_a_short_run_has_its_log_read_once_and_a_killed_one_is_followed_at
     await until(lambda: "two" in "".join(each.read_text() for each in files.log_folder(RUN).iterdir()))
     cluster.print(b"said to nobody: the pod is gone")
     assert (await follower.collect(RUN, None)).text() == "one\ntwo\n"
+
+
+async def test_what_ended_before_its_stream_began_is_read_once(files, monkeypatch):
+    monkeypatch.setattr(logfollow, "_BEGIN_AFTER", 0.05)
+    cluster = Cluster()
+    cluster.print(b"one")
+    follower = LogFollower(cluster, files, 1000, None)
+    follower.follow(RUN, "pod")
+    cluster.phase = "Succeeded"
+    await asyncio.sleep(0.2)
+    assert cluster.streams == 0
+    assert (await follower.collect(RUN, "pod")).text() == "one\n"
+    assert cluster.streams == 1
 
 
 async def test_algorithms_do_not_see_their_log(files):
