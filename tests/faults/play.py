@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from tests.faults.judge import complaints, left_behind
 from tests.faults.matrix import Case
-from tests.faults.site import FaultySite, Sent
+from tests.faults.site import FaultySite, Sent, Volume
 from tests.stage import StageError
 from tests.stage.waiting import wait_until
 
@@ -48,8 +48,7 @@ def play(site: FaultySite, cases: list[Case]) -> Verdicts:
 def _play(site: FaultySite, cases: list[Case]) -> Verdicts:
     sent = {str(case): site.send(case.wanted, case.strikes(site)) for case in cases}
     kill_those_that_run(site, list(sent.values()))
-    late = wait_for_the_end(site, list(sent.values()))
-    volume = site.volume()
+    late, volume = wait_for_the_end(site, list(sent.values()))
     found = {name: complaints(site, each, volume) for name, each in sent.items()}
     for name, each in sent.items():
         if not found[name] and site.direction.left_out(each.run):
@@ -68,13 +67,22 @@ def kill_those_that_run(site: FaultySite, sent: list[Sent]) -> None:
             site.node.collaboration.federation.root.task.kill(each.task.id)
 
 
-def wait_for_the_end(site: FaultySite, sent: list[Sent]) -> list[str]:
-    """Wait until all runs are over and nothing is left of them; says what never came to its end."""
-    late = []
+def wait_for_the_end(site: FaultySite, sent: list[Sent]) -> tuple[list[str], Volume]:
+    """Wait until all runs are over and nothing is left of them; says what never came to its end.
+
+    With it the volume as it was at that moment: later a check of the isolation may write to it.
+    """
+    late: list[str] = []
+    at_rest: list[Volume] = []
+
+    def idle() -> bool:
+        at_rest.extend(site.at_rest())
+        return bool(at_rest)
+
     ended = (_OVER_WITHIN, lambda: all(each.task.finished() for each in sent))
-    for seconds, over in (ended, (_GONE_WITHIN, site.idle)):
+    for seconds, over in (ended, (_GONE_WITHIN, idle)):
         try:
             wait_until(over, seconds, lambda: "not all runs have come to their end", every=0.5)
         except StageError as error:
             late.append(str(error))
-    return late
+    return late, at_rest[0] if at_rest else site.volume()

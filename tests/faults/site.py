@@ -115,12 +115,12 @@ class FaultySite:
             found[kind] = sorted(each["metadata"]["name"] for each in there)
         return found
 
-    def idle(self) -> bool:
-        """Whether there is nothing left of any run in the cluster and on the volume; not while the launcher is away."""
+    def at_rest(self) -> list[Volume]:
+        """The volume, if nothing is left of any run in the cluster and on it; none while the launcher is away."""
         try:
-            return self.objects() == self.belongings and not self.volume().runs
+            return [volume for volume in [self.volume()] if self.objects() == self.belongings and not volume.runs]
         except StageError:
-            return False
+            return []
 
     def launcher_falls(self) -> int:
         """How often the launcher's container ended otherwise than by order."""

@@ -104,8 +104,7 @@ def play(site: FaultySite, seed: str, runs: int, *, calm: bool, at_once: int = 8
     with Trouble(site, seed, calm=calm) as trouble:
         sent = _send(site, chance.cast(seed, runs, calm=calm), at_once)
     gossip.end(site.recorder)
-    late = wait_for_the_end(site, sent)
-    volume = site.volume()
+    late, volume = wait_for_the_end(site, sent)
     result = Result(runs, calm, time.monotonic() - began, site.direction.deaths - deaths)
     for each in sent:
         if found := complaints(site, each, volume):

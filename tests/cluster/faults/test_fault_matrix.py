@@ -81,5 +81,5 @@ def undisturbed(site: FaultySite, wanted: Wanted) -> dict[str, int]:
     if wanted.killed:
         sent.task.wait(60, until=lambda task: task.statuses() == ["active"])
         site.node.collaboration.federation.root.task.kill(sent.task.id)
-    wait_until(lambda: sent.task.finished() and site.idle(), 60, lambda: "the rehearsal does not end")
+    wait_until(lambda: sent.task.finished() and bool(site.at_rest()), 60, lambda: "the rehearsal does not end")
     return site.direction.changes(sent.run)
