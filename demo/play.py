@@ -65,7 +65,8 @@ def up(seed: int | None) -> bool:
     agree = compare(federated, *direct_average([hospital.file for hospital in hospitals]))
     programme.show()
     console.print()
-    invite(sights(cluster, kubectl, server, researcher, seed))
+    introduce(researcher, images["average"].ref)
+    invite(sights(cluster, kubectl, server, seed))
     return agree
 
 
@@ -166,14 +167,19 @@ def down() -> None:
     console.print("Nodes, namespaces, server and patients are gone; the cluster stays.")
 
 
-def sights(
-    cluster: Cluster, kubectl: Kubectl, server: Server, researcher: Researcher, seed: int
-) -> list[tuple[str, str]]:
+def introduce(researcher: Researcher, image: str) -> None:
+    """Write down what a researcher needs to ask again: a login, and what there is to ask."""
+    collaboration = researcher.collaboration
+    server = collaboration.federation.server
+    login = {"url": server.url, "port": server.port, "user": researcher.name, "password": researcher.password}
+    whom = {"collaboration": collaboration.id, "organization": collaboration.nodes[0].organization.id}
+    (FOLDER / "researcher.json").touch(mode=0o600)
+    (FOLDER / "researcher.json").write_text(json.dumps({**login, **whom, "image": image, "column": COLUMN}))
+
+
+def sights(cluster: Cluster, kubectl: Kubectl, server: Server, seed: int) -> list[tuple[str, str]]:
     """Return what there is to look at: description and command."""
     north = f"kubectl -n v6-demo-{HOSPITALS[0].lower()}"
-    login = {"url": server.url, "port": server.port, "user": researcher.name, "password": researcher.password}
-    (FOLDER / "researcher.json").touch(mode=0o600)
-    (FOLDER / "researcher.json").write_text(json.dumps(login))
     return [
         ("first", f'export KUBECONFIG={cluster.kubeconfig} PATH="{kubectl.programs}:$PATH"'),
         ("the three nodes", "kubectl get pods -A -l app.kubernetes.io/name=v6-node"),
@@ -181,7 +187,8 @@ def sights(
         ("what isolates algorithms, and what the launcher may do", f"{north} get networkpolicy,role,pvc"),
         ("the values that a node was installed with", f"cat {_short(FOLDER)}/v6-demo-north.yaml"),
         ("the server", f"curl {server.api}/version"),
-        ("a researcher's login, for vantage6-client", f"cat {_short(FOLDER)}/researcher.json"),
+        ("another task, by vantage6-client (demo/ask.py)", ".venv/bin/python -m demo.ask"),
+        ("the researcher's login that it uses", f"cat {_short(FOLDER)}/researcher.json"),
         ("other patients", "make demo"),
         ("the same patients again", f".venv/bin/python -m demo up --seed {seed}"),
         ("remove it (the cluster stays: make cluster-down)", "make demo-down"),

@@ -27,10 +27,12 @@ def job(whole: Tree) -> Tree:
 def pod(whole: Tree) -> Tree:
     """What is kept of a pod."""
     spec = whole.get("spec", {})
-    containers = [_container(each) for each in spec.get("containers") or ()]
+    containers = {"containers": [_container(each) for each in spec.get("containers") or ()]}
+    if before := spec.get("initContainers"):
+        containers["initContainers"] = [_only(each, ["name", "restartPolicy"]) for each in before]
     return {
         "metadata": _metadata(whole, _METADATA),
-        "spec": _only(spec, ["activeDeadlineSeconds"]) | {"containers": containers},
+        "spec": _only(spec, ["activeDeadlineSeconds"]) | containers,
         "status": whole.get("status", {}),
     }
 

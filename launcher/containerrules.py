@@ -108,7 +108,7 @@ def _companion(context: Context, further: Mapping[str, Rule]) -> Rule:
     listed = "jobs.extraImages in the chart's values lists what may run beside an algorithm"
     return _container(
         context,
-        image=one_of(context.profile.extra_images, listed),
+        image=one_of(context.profile.extra_images, listed, "add it there, or remove the container from the template"),
         pull_policy=text,
         variables=_variable({}),
         resources=_resources(context, {}),
@@ -241,3 +241,19 @@ def announcements(spec: dict[str, Any], context: Context) -> Iterator[Violation]
                     path = f"spec.template.spec.{section}[{index}].env[{name}]"
                     sentence = f"{path} must be blank ({NO_API}); give it the value '' after all other variables."
                     yield Violation(path, sentence, API_ACCESS)
+
+
+def lost_variables(spec: dict[str, Any], context: Context) -> Iterator[Violation]:
+    """The algorithm has all variables of its run, by which it finds what it needs; their values may be others.
+
+    `spec` is a pod spec whose containers by themselves are right.
+    """
+    index, own = next(each for each in enumerate(spec["containers"]) if name_of(each[1]) == CONTAINER)
+    there = {entry["name"] for entry in own["env"]}
+    if lost := [name for name in (*context.env, *context.secret_env) if name not in there]:
+        path = f"spec.template.spec.containers[{index}].env"
+        further = f" and {len(lost) - 1} more" if len(lost) > 1 else ""
+        why = "variables of the run, by which the algorithm finds what it needs"
+        yield Violation(
+            path, f"{path} lacks {lost[0]}{further} ({why}); begin block env with {{{{ super() }}}}.", SHAPE
+        )

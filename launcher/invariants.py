@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import Any
 
 from launcher.allowlist import Named, Rule, Violation, below, exactly, fields, names, refused, single
-from launcher.containerrules import announcements
+from launcher.containerrules import announcements, lost_variables
 from launcher.jobcontext import Context, RunFacts
 from launcher.mountrules import mount_violations
 from launcher.podrules import pod
@@ -85,7 +85,8 @@ def violations(manifest: dict[str, Any], context: Context, selecting: Selecting)
     broken = [violation for violation in _job(context)("", manifest) if violation.rule not in waived]
     if not broken:
         spec = manifest["spec"]["template"]["spec"]
-        connections = [*announcements(spec, context), *_policies(manifest, context, selecting)]
+        variables = [*announcements(spec, context), *lost_variables(spec, context)]
+        connections = [*variables, *_policies(manifest, context, selecting)]
         if MOUNTS not in waived:
             connections += mount_violations(spec, context)
         broken = [violation for violation in connections if violation.rule not in waived]

@@ -14,7 +14,8 @@ RESOURCES = "resources"
 IMAGES = "images"
 
 RULES = {
-    SHAPE: "The manifest is a Job as Kubernetes knows it, with one container named algorithm.",
+    SHAPE: "The manifest is a Job as Kubernetes knows it, with one container named algorithm that has the run's "
+    "variables.",
     OWNERSHIP: "Name, namespace, labels and owner are those of the run, and no other object is made.",
     NETWORK: "The pod has the labels that its task earned and no other that a NetworkPolicy selects; it resolves no "
     "names but those that the node gives it.",

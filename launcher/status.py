@@ -120,6 +120,7 @@ class Status:
         at = gate.checked_at
         return {
             "passed": gate.verdict.passed,
+            "unknown": gate.verdict.unknown,
             "open": gate.is_open,
             "reason": gate.verdict.reason,
             "checked_at": at and datetime.fromtimestamp(at, UTC).isoformat(timespec="seconds"),

@@ -1,11 +1,14 @@
 """What is wrong with a job template, in one sentence: file and line, the reason, and what that line says."""
 
+import re
 from collections.abc import Callable, Sequence
+from difflib import get_close_matches
 from types import TracebackType
 from typing import NoReturn
 
 import jinja2
 
+from launcher import jobcontext
 from launcher.placeholders import ManifestError, Placeholders
 from launcher.rendering import Origin, Rendered
 from launcher.templatesources import Sources
@@ -39,10 +42,29 @@ def _reason(error: Exception) -> str:
     if isinstance(error, ManifestError):
         return f"the template {error}"
     if isinstance(error, jinja2.UndefinedError):
-        return f"{error}; use a name of the documented context"
+        return _unknown_name(str(error))
     if isinstance(error, RecursionError):
         return "the template extends or includes itself; an override extends 'shipped/<file>'"
     return f"{type(error).__name__}: {error}; correct this expression"
+
+
+_NO_ATTRIBUTE = re.compile(r"'launcher\.jobcontext\.(\w+) object' has no attribute '(\w+)'")
+_UNDEFINED = re.compile(r"'(\w+)' is undefined")
+_REFERENCE = "docs/template-reference.md has all names"
+
+
+def _unknown_name(message: str) -> str:
+    """What Jinja says of a name that there is not, with the one that was probably meant."""
+    if "no parent block called" in message:
+        return f'{message.rstrip(".")}; begin the file with {{% extends "shipped/<file>" %}}'
+    if found := _NO_ATTRIBUTE.fullmatch(message):
+        known, wanted, what = dir(getattr(jobcontext, found[1])), found[2], f"no field is called {found[2]!r} there"
+    elif found := _UNDEFINED.fullmatch(message):
+        known, wanted, what = dir(jobcontext.Context), found[1], message
+    else:
+        return f"{message}; {_REFERENCE}"
+    near = get_close_matches(wanted, [name for name in known if not name.startswith("_")], n=1)
+    return f"{what}; {f'did you mean {near[0]}? ' if near else ''}{_REFERENCE}"
 
 
 def _last_line(traceback: TracebackType | None) -> tuple[str, int]:

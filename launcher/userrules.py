@@ -21,7 +21,7 @@ def user(profile: Profile) -> Rule:
     """The user of the chart's values, and never root."""
 
     def rule(path: str, value: object) -> Iterator[Violation]:
-        if value == 0:
+        if value == 0 == profile.run_as_user:
             yield refused(path, value, OWN_USER, "set jobs.securityContext.runAsUser to a number above 0")
         else:
             yield from exactly(profile.run_as_user, OWN_USER)(path, value)

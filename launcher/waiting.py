@@ -76,12 +76,8 @@ def waiting(job: Tree, pod: Tree | None, trouble: Trouble | None) -> Waiting | N
     mine = trouble if trouble and trouble.about == pod["metadata"].get("uid") else None
     status = pod.get("status", {})
     conditions = {each["type"]: each for each in status.get("conditions") or ()}
-    if unplaced := _unplaced(conditions.get("PodScheduled", {}), mine):
-        return unplaced
-    for container in status.get("initContainerStatuses") or ():
-        before = (container.get("state") or {}).get("waiting") or {}
-        if before.get("reason") in _IMAGE | _START | {"CrashLoopBackOff"}:
-            return _site_s_own(container["name"], before["reason"], before.get("message") or "")
+    if found := _unplaced(conditions.get("PodScheduled", {}), mine) or _site_s_own(pod):
+        return found
     for container in status.get("containerStatuses") or ():
         if container["name"] == CONTAINER and (held := (container.get("state") or {}).get("waiting")):
             return _held(held.get("reason") or "", held.get("message") or "", mine, conditions)
@@ -216,8 +212,25 @@ def _held(reason: str, message: str, trouble: Trouble | None, conditions: dict[s
     )
 
 
-def _site_s_own(name: str, reason: str, message: str) -> Waiting:
-    """A container that the site has started before or beside the algorithm, which waits for it."""
+def _site_s_own(pod: Tree) -> Waiting | None:
+    """What the containers do that the site has started before or beside the algorithm, which waits for them."""
+    listed = pod.get("spec", {}).get("initContainers") or ()
+    beside = {each["name"] for each in listed if each.get("restartPolicy") == "Always"}
+    for container in pod.get("status", {}).get("initContainerStatuses") or ():
+        name, now = container["name"], container.get("state") or {}
+        held = now.get("waiting") or {}
+        if held.get("reason") in _IMAGE | _START | {"CrashLoopBackOff"}:
+            return _does_not_start(name, held["reason"], held.get("message") or "")
+        if "running" in now and name not in beside:
+            sentence = (
+                f"The container {name}, which this site runs before algorithms, has not ended yet; one that is to stay "
+                "beside them needs restartPolicy: Always in the site's template."
+            )
+            return Waiting(Patience.ENDLESS, RunStatus.START_FAILED, sentence, "", Cause.CONTAINER)
+    return None
+
+
+def _does_not_start(name: str, reason: str, message: str) -> Waiting:
     words = _full(" ".join(message.split()) or reason)
     sentence = f"The container {name}, which this site runs beside algorithms, does not start: {words}"
     sentence = f"{sentence} The site has to correct it."

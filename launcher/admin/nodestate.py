@@ -84,7 +84,7 @@ def _isolation(told: Mapping[str, Any]) -> dict[str, Any]:
     rows = told.get("rows") or ()
     return {
         "checked_at": told.get("checked_at"),
-        "passed": told.get("passed"),
+        "passed": None if told.get("unknown") else told.get("passed"),
         "reason": told.get("reason", ""),
         "ways": len(rows),
         **{key: list(told.get(key) or ()) for key in ("accepted", "untried", "waived")},

@@ -40,7 +40,7 @@ def _facts(state: dict[str, Any], now: float) -> Table:
 
 def _isolation(told: dict[str, Any], now: float) -> Text:
     if told["passed"] is None or not told["checked_at"]:
-        return Text("not known yet", DULL)
+        return Text("can't be checked", BAD) if told["checked_at"] else Text("not known yet", DULL)
     when = f"checked {_for(told['checked_at'], now)} ago, {told['ways']} ways tried"
     text = Text(f"holds ({when})", GOOD) if told["passed"] else Text(f"does not hold ({when})", BAD)
     for what in ("accepted", "waived"):

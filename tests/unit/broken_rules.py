@@ -66,7 +66,7 @@ CASES: list[tuple[str, object, str]] = [
         "ephemeralContainers is not allowed .*approved image",
     ),
     (f"{POD}.somethingNew", True, "somethingNew: true is not allowed .*not among the fields"),
-    (f"{POD}.securityContext.runAsUser", 0, "runAsUser: 0 is not allowed .*never as root.*above 0"),
+    (f"{POD}.securityContext.runAsUser", 0, "runAsUser: 0 is not allowed .*never as root.*set it to 65532"),
     (f"{POD}.securityContext.runAsUser", 1000, "runAsUser: 1000 .*set it to 65532"),
     (f"{POD}.securityContext.runAsGroup", 0, "runAsGroup: 0 .*set it to 65532"),
     (f"{POD}.securityContext.runAsNonRoot", False, "runAsNonRoot: false"),
@@ -142,6 +142,8 @@ CASES: list[tuple[str, object, str]] = [
         for name in context().isolation.blank_variables
     ),
     (f"{BOX}.env.4.name", "OTHER", r"env\[KUBERNETES_SERVICE_HOST\] must be blank"),
+    (f"{BOX}.env.1.name", "OTHER", r"env lacks \w+ \(variables of the run.*super\(\)"),
+    (f"{BOX}.env", COMPANION["env"], r"env lacks \w+ and \d+ more \(variables of the run"),
     # 5: what is mounted
     (f"{POD}.volumes.+", {"name": "h", "hostPath": {"path": "/"}}, r"hostPath is not allowed \(.*machine"),
     (f"{POD}.volumes.+", {"name": "s", "secret": {"secretName": "v6-node-secrets"}}, "secret is not allowed"),

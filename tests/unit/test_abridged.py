@@ -37,6 +37,8 @@ def examples() -> tuple[dict[str, Any], dict[str, Any]]:
 
 
 JOB, POD = examples()
+POD["spec"]["initContainers"] = [{"name": "logs", "restartPolicy": "Always"}, {"name": "data"}]
+HELD = {"initContainerStatuses": [{"name": each, "state": {"running": {}}} for each in ("logs", "data")]}
 LATE = POD | {"status": {"phase": "Failed", "reason": "DeadlineExceeded"}}
 Reader = Callable[[dict[str, Any], dict[str, Any]], Any]
 READERS: dict[str, Reader] = {
@@ -49,6 +51,7 @@ READERS: dict[str, Reader] = {
     "that its queue took it back": lambda job, pod: diagnosis.outcome(job, None).sentence,
     "its queue": lambda job, pod: waiting.queue_of(job),
     "that it is held back": lambda job, pod: waiting.waiting(job, None, None),
+    "that the site's own container holds it up": lambda job, pod: waiting.waiting(job, pod | {"status": HELD}, None),
     "its names of addresses": lambda job, pod: destinations._given(job),
     "its databases": lambda job, pod: loghints._databases(pod),
     "when it began": lambda job, pod: progress._began(pod),

@@ -54,6 +54,14 @@ def test_a_node_whose_isolation_does_not_hold():
     assert "does not hold" in text and "Algorithms reach what they must not." in text
 
 
+def test_a_node_whose_isolation_can_not_be_checked_does_not_say_that_it_does_not_hold():
+    unchecked = {"open": False, "passed": False, "unknown": True, "reason": "No machine has room for the check."}
+    now = state("v6-node", found(told(connection={"online": False, "reason": "x"}, isolation=unchecked)))
+    assert now["isolation"]["passed"] is None
+    text = shown(now)
+    assert "can't be checked" in text and "does not hold" not in text and "No machine has room" in text
+
+
 def test_what_may_not_be_read_is_said_and_the_rest_is_shown():
     unread = {"the launcher's own status": "programs may not be run", "jobs": "jobs is forbidden"}
     text = shown(state("v6-node", found(None, unread=unread)))

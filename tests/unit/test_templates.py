@@ -131,8 +131,15 @@ def test_filters_that_make_markup_are_refused(render: Any, name: str) -> None:
 @pytest.mark.parametrize(
     ("text", "says"),
     [
-        ("a: {{ task.nmae }}", "line 1: .*has no attribute 'nmae'; use a name of the documented context"),
-        ("a: 1\n{% if tsak %}{% endif %}", "line 2: 'tsak' is undefined; use a name"),
+        (
+            "a: {{ task.nmae }}",
+            "line 1: no field is called 'nmae' there; did you mean name\\? docs/template-reference.md has",
+        ),
+        ("a: {{ isolation.blank_evn }}", "did you mean blank_env\\?"),
+        ("a: {{ task.zzz }}", "line 1: no field is called 'zzz' there; docs/template-reference.md has all names"),
+        ("a: 1\n{% if tsak %}{% endif %}", "line 2: 'tsak' is undefined; did you mean task\\?"),
+        ("a: {{ super() }}", "line 1: 'super' is undefined; "),
+        ("{% block a %}a: {{ super() }}{% endblock %}", "no parent block called 'a'; begin the file with {% extends"),
         ("a: 1\nb: {{ task. }}", "line 2: .*"),
         ("a: 1\n\nb: [", r"line 3: the template is not valid YAML \(.*\), at: b: \["),
         ("a: 1\nb: {{ run.id }}\na: 2", "line 3: the template gives the key 'a' twice"),

@@ -309,3 +309,15 @@ def test_a_container_of_the_site_s_own_that_does_not_start_is_named(reason):
     own[1]["state"]["waiting"]["reason"] = "PodInitializing"
     still = waiting(JOB, {**pod, "status": {**pod["status"], "initContainerStatuses": own}}, None)
     assert still.patience is Patience.ENDLESS, "it is waited for like the algorithm's own"
+
+
+def test_a_container_that_runs_before_the_algorithm_and_does_not_end_is_named():
+    own = [{"name": "logs", "state": {"running": {"startedAt": "2026-01-01T00:00:00Z"}}}]
+    pod = a_pod(state={"waiting": {"reason": "PodInitializing"}})
+    pod["status"]["initContainerStatuses"] = own
+    found = waiting(JOB, {**pod, "spec": {"initContainers": [{"name": "logs"}]}}, None)
+    assert found.sentence.startswith("The container logs, which this site runs before algorithms, has not ended yet; ")
+    assert "restartPolicy: Always" in found.sentence
+    assert found.patience is Patience.ENDLESS
+    beside = {**pod, "spec": {"initContainers": [{"name": "logs", "restartPolicy": "Always"}]}}
+    assert "may still be on its way" in waiting(JOB, beside, None).sentence
