@@ -217,6 +217,7 @@ def test_requests_are_counted_by_kubernetes_own_verbs(method, path, query, verb)
 @pytest.mark.parametrize("registry", [launcher.metrics.REGISTRY, proxy.metrics.REGISTRY], ids=["launcher", "proxy"])
 def test_no_label_is_free_text(registry: CollectorRegistry):
     """Whatever the other tests of this process sent, and an algorithm might."""
+    launcher.metrics.KUBERNETES.labels("get", 200).inc()
     for hostile in ("/task/7", "\n# TYPE", *proxy.metrics.ROUTES):
         proxy.metrics.count(hostile, 200, 0.1)
     found = [
