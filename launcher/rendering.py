@@ -82,20 +82,39 @@ class Rendered:
     def place_of(self, path: str) -> str:
         """File and line in the administrator's templates where something was written; empty: not in these.
 
+        With a word on the spaces of a field that is too deep for its block, so that it is taken for one of another.
+
         Args:
             path: as in `launcher.allowlist.Violation`. What is missing there is looked for around it.
         """
-        origin = self.origin_of(path)
-        return "" if origin is None else self.sources.place(origin.file, origin.line)
+        if (index := self._mine_at(path)) is None:
+            return ""
+        origin, line = self.origins[index], self.text.splitlines()[index]
+        place = self.sources.place(origin.file, origin.line)
+        if line.lstrip().startswith("-") or not self._begins_a_stretch(index):
+            return place
+        hint = self.sources.indentation_fault(line, origin.file, origin.line, is_first=True)
+        return f"{place} ({hint})" if hint else place
 
     def origin_of(self, path: str) -> Origin | None:
         """The administrator's line that a path of the manifest comes from, if there is one."""
+        index = self._mine_at(path)
+        return None if index is None else self.origins[index]
+
+    def _mine_at(self, path: str) -> int | None:
+        """Which line of the text that is, from 0."""
         lines = self.placeholders.lines(self.text)
         if path not in lines:
             path = _LAST_STEP.sub("", path)
         around = [line for found, line in lines.items() if found == path or found.startswith((f"{path}.", f"{path}["))]
-        origins = [self.origins[line - 1] for line in around if line <= len(self.origins)]
-        return next((origin for origin in origins if self.sources.is_mine(origin.file)), None)
+        known = [line - 1 for line in around if line <= len(self.origins)]
+        return next((index for index in known if self._is_mine(index)), None)
+
+    def _is_mine(self, index: int) -> bool:
+        return self.sources.is_mine(self.origins[index].file)
+
+    def _begins_a_stretch(self, index: int) -> bool:
+        return index == 0 or not self._is_mine(index - 1)
 
 
 @dataclass(frozen=True, slots=True)

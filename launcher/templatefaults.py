@@ -92,23 +92,17 @@ def explain_text(name: str, error: ManifestError, rendered: Rendered) -> NoRetur
         number = guilty + 1
     if not number:
         raise TemplateError(f"{name}: the template {error}.") from None
-    origin = origins[number - 1]
     hint = ""
-    if error.syntax and guilty is not None:
-        hint = _indentation(lines[number - 1], origin, sources, is_first=first == guilty)
+    for index in (first, guilty) if error.syntax and guilty is not None else ():
+        written = origins[index]
+        if hint := sources.indentation_fault(lines[index], written.file, written.line, is_first=index == first):
+            number = index + 1
+            break
+    origin = origins[number - 1]
     line = sources.line(origin.file, origin.line) or rendered.placeholders.legible(lines[number - 1])
-    raise TemplateError(f"{sources.place(origin.file, origin.line)}: the template {error}{hint}{_at(line)}") from None
-
-
-def _indentation(line: str, origin: Origin, sources: Sources, *, is_first: bool) -> str:
-    """What is to be said of a line's spaces: only of the first line of a block is it known how many there must be."""
-    space = line[: len(line) - len(line.lstrip())]
-    if "\t" in space:
-        return "; the line begins with a tab: indent it by spaces alone"
-    usual = sources.indentation_of(sources.block_at(origin.file, origin.line))
-    if usual is None or len(space) == usual or (len(space) > usual and not is_first):
-        return ""
-    return f"; look at the indentation: this line has {len(space)} spaces, what it stands in place of has {usual}"
+    raise TemplateError(
+        f"{sources.place(origin.file, origin.line)}: the template {error}{f'; {hint}' if hint else ''}{_at(line)}"
+    ) from None
 
 
 def _readable(text: str, placeholders: Placeholders) -> bool:

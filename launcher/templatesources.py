@@ -3,7 +3,7 @@
 import re
 from pathlib import Path
 
-_TAG = re.compile(r"\s*\{%-?\s*block\s+(\w+)")
+_TAG = re.compile(r"(?P<space>\s*)\{%-?\s*block\s+(?P<block>\w+)")
 _COMMENT = re.compile(r"\{#.*?#\}", re.DOTALL)
 
 
@@ -36,19 +36,32 @@ class Sources:
 
     def block_at(self, file: str, line: int) -> str:
         """Name of the block that begins last before a line; empty if none does."""
-        found = [tag[1] for text in _without_comments(self._lines(file))[:line] if (tag := _TAG.match(text))]
+        found = [tag["block"] for text in _without_comments(self._lines(file))[:line] if (tag := _TAG.match(text))]
         return found[-1] if found else ""
 
     def indentation_of(self, block: str) -> int | None:
-        """Spaces before what a shipped block holds; None if no shipped template has text in it."""
-        for path in sorted(self._shipped.glob("*.j2")):
-            lines = iter(_without_comments(self._lines(str(path))))
-            for text in lines:
-                if (tag := _TAG.match(text)) and tag[1] == block:
-                    if (found := _first_text(list(lines))) is not None:
-                        return found
-                    break
-        return None
+        """Spaces before what a block holds: before its own tag in the shipped template that is extended."""
+        tags = [
+            tag for path in self._shipped.glob("*.j2") for line in self._lines(str(path)) if (tag := _TAG.match(line))
+        ]
+        return max((len(tag["space"]) for tag in tags if tag["block"] == block), default=None)
+
+    def indentation_fault(self, line: str, file: str, number: int, *, is_first: bool) -> str:
+        """What is to be said of a rendered line's spaces; empty: nothing, or it is not known how many there must be.
+
+        Args:
+            line: as it was rendered.
+            file: that it was written in.
+            number: of the line there.
+            is_first: whether it is the first of its block, which alone can't be what is in another line.
+        """
+        space = line[: len(line) - len(line.lstrip())]
+        if "\t" in space:
+            return "the line begins with a tab: indent it by spaces alone"
+        usual = self.indentation_of(self.block_at(file, number))
+        if usual is None or len(space) == usual or (len(space) > usual and not is_first):
+            return ""
+        return f"look at the indentation: this line has {len(space)} spaces, what it stands in place of has {usual}"
 
     def _lines(self, file: str) -> list[str]:
         try:
@@ -60,14 +73,3 @@ class Sources:
 def _without_comments(lines: list[str]) -> list[str]:
     """The same lines, those of comments empty."""
     return _COMMENT.sub(lambda comment: "\n" * comment[0].count("\n"), "\n".join(lines)).split("\n")
-
-
-def _first_text(lines: list[str]) -> int | None:
-    """Spaces before the first line of a block that is no tag."""
-    for line in lines:
-        text = line.strip()
-        if "endblock" in text:
-            return None
-        if text and not text.startswith(("{%", "{{ super")):
-            return len(line) - len(line.lstrip())
-    return None

@@ -73,8 +73,17 @@ def test_right_indentation_is_no_fault(block: str, tmp_path: Path) -> None:
 def test_the_indentations_above_are_those_of_the_shipped_template() -> None:
     sources = JobTemplates(SHIPPED, None)._sources
     assert {block: sources.indentation_of(block) for block in FIRST_TEXT} == FIRST_TEXT
-    assert sources.indentation_of("init_containers") is None, "nothing is in it"
+    assert sources.indentation_of("init_containers") == 6, "nothing is in it, but its tag stands where that would be"
     assert sources.indentation_of("nobody's") is None
+
+
+@pytest.mark.parametrize("deep", [4, 8])
+def test_the_spaces_of_an_init_container_are_counted_too(deep: int, tmp_path: Path) -> None:
+    lines = f"{' ' * deep}initContainers:\n{' ' * deep}  - name: logs\n"
+    (tmp_path / "job.yaml.j2").write_text(f"{EXTENDS}{{% block init_containers %}}\n{lines}{{% endblock %}}\n")
+    sentence = said(JobTemplates(SHIPPED, tmp_path))
+    assert sentence.startswith("job.yaml.j2, line 3"), sentence
+    assert f"this line has {deep} spaces, what it stands in place of has 6" in sentence
 
 
 def test_the_fault_of_the_second_block_is_not_looked_for_in_the_first(tmp_path: Path) -> None:
