@@ -78,18 +78,18 @@ def foreign() -> Path | None:
     return names[0] if names and names[0] not in ours else None
 
 
-def ensure(*, enforcing: bool = True, nodes: int = 1) -> Cluster:
+def ensure(*, enforcing: bool = True, nodes: int = 1, dra: bool = False) -> Cluster:
     """The cluster to test on: KUBECONFIG's, or else the local one, booted if need be.
 
     With ``enforcing`` False, another local cluster, in which NetworkPolicies have no effect; with ``nodes`` 2, another
-    one of two machines.
+    one of two machines; with ``dra``, another one of which devices can be claimed.
 
     Raises:
         ClusterError: in one sentence, when there is none and none can be made.
     """
     kubeconfig = foreign()
     if kubeconfig is None:
-        home = Home.of(enforcing=enforcing, nodes=nodes)
+        home = Home.of(enforcing=enforcing, nodes=nodes, dra=dra)
         return Cluster(home.kubeconfig, home, lifecycle.up(home, using=True))
     if not kubeconfig.exists():
         raise ClusterError(f"KUBECONFIG names {kubeconfig}, which does not exist: correct or unset it.")

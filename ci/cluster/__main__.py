@@ -15,15 +15,16 @@ app = typer.Typer(help=__doc__, add_completion=False, no_args_is_help=True, pret
 
 NoPolicy = Annotated[bool, typer.Option("--no-policy", help="Another cluster, which enforces no NetworkPolicy.")]
 Nodes = Annotated[int, typer.Option("--nodes", min=1, max=2, help="With 2: another cluster, of two machines.")]
+Dra = Annotated[bool, typer.Option("--dra", help="Another cluster, with containerd 2 and devices to claim.")]
 
 
 @app.command()
-def up(no_policy: NoPolicy = False, nodes: Nodes = 1) -> None:
+def up(no_policy: NoPolicy = False, nodes: Nodes = 1, dra: Dra = False) -> None:
     """Boot the local cluster, or repair it, unless it is well; the first time builds it (about 15 minutes)."""
     if kubeconfig := foreign():
         print(f"KUBECONFIG is set: {kubeconfig} is used, and nothing is built.")
         return
-    home = Home.of(enforcing=not no_policy, nodes=nodes)
+    home = Home.of(enforcing=not no_policy, nodes=nodes, dra=dra)
     lifecycle.up(home)
     print(f"export KUBECONFIG={home.kubeconfig}")
 
@@ -32,10 +33,11 @@ def up(no_policy: NoPolicy = False, nodes: Nodes = 1) -> None:
 def down(
     no_policy: NoPolicy = False,
     nodes: Nodes = 1,
+    dra: Dra = False,
     force: Annotated[bool, typer.Option("--force", help="Even while a test or a demo is using it.")] = False,
 ) -> None:
-    """Take the local clusters down (with --no-policy or --nodes only that one), and leave nothing behind."""
-    chosen = Home.of(enforcing=not no_policy, nodes=nodes)
+    """Take the local clusters down (with an option that names another, only that one), and leave nothing behind."""
+    chosen = Home.of(enforcing=not no_policy, nodes=nodes, dra=dra)
     others = [home for home in Home.every()[1:] if home.root.exists()] if chosen == Home.of() else []
     for home in [*others, chosen]:
         ran = lifecycle.down(home, force=force)
@@ -66,23 +68,23 @@ def status() -> None:
 
 
 @app.command()
-def load(tars: list[Path], no_policy: NoPolicy = False, nodes: Nodes = 1) -> None:
+def load(tars: list[Path], no_policy: NoPolicy = False, nodes: Nodes = 1, dra: Dra = False) -> None:
     """Import the images of OCI archives into the local cluster."""
-    home = Home.of(enforcing=not no_policy, nodes=nodes)
+    home = Home.of(enforcing=not no_policy, nodes=nodes, dra=dra)
     imported = containerd.load(home, tars)
     print("\n".join(imported) if imported else "all there already")
 
 
 @app.command()
-def gvisor(no_policy: NoPolicy = False, nodes: Nodes = 1) -> None:
+def gvisor(no_policy: NoPolicy = False, nodes: Nodes = 1, dra: Dra = False) -> None:
     """Have pods of the RuntimeClass gvisor run in the local cluster; the first time builds it (some minutes)."""
-    lifecycle.add(Home.of(enforcing=not no_policy, nodes=nodes), GVISOR)
+    lifecycle.add(Home.of(enforcing=not no_policy, nodes=nodes, dra=dra), GVISOR)
 
 
 @app.command()
-def env(no_policy: NoPolicy = False, nodes: Nodes = 1) -> None:
+def env(no_policy: NoPolicy = False, nodes: Nodes = 1, dra: Dra = False) -> None:
     """Print the line that makes a shell use the cluster: eval $(python -m ci.cluster env)."""
-    print(f"export KUBECONFIG={foreign() or Home.of(enforcing=not no_policy, nodes=nodes).kubeconfig}")
+    print(f"export KUBECONFIG={foreign() or Home.of(enforcing=not no_policy, nodes=nodes, dra=dra).kubeconfig}")
 
 
 def _describe(home: Home) -> bool:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from ci.cluster import locks
 from ci.cluster.errors import ClusterError
-from ci.cluster.places import cache
+from ci.cluster.places import Home, cache
 
 SOURCES = Path(__file__).parent / "components"
 VERSIONS = {
@@ -81,8 +81,20 @@ KWOK = Component("kwok", {"kwok": "sigs.k8s.io/kwok/cmd/kwok"})
 DEVICE_PLUGIN = Component("device-plugin", {"device-plugin": "."})
 """Offers GPUs that there are none of; for tests, likewise."""
 
+_CONTAINERD = "github.com/containerd/containerd/v2/cmd"
+DRA = (
+    Component("containerd", {name: f"{_CONTAINERD}/{name}" for name in ("containerd", "containerd-shim-runc-v2")}),
+    Component("dra-driver", {"dra-driver": "."}),
+)
+"""To claim devices: containerd 2 in place of Debian's, and a driver that offers two GPUs that there are none of."""
+
 GVISOR = Component("gvisor", {"runsc": "gvisor.dev/gvisor/runsc", "containerd-shim-runsc-v1": "."})
 """A container runtime with a kernel of its own; for those who ask for it, since most don't."""
+
+
+def components(home: Home) -> tuple[Component, ...]:
+    """Those of a cluster."""
+    return COMPONENTS + (DRA if home.dra else ())
 
 
 def folder(component: str) -> Path:

@@ -20,6 +20,7 @@ API_PORT = 6443
 API_QUERIES, API_BURST = 500, 1000
 """A second, for each component: nobody shares this API server, so that waiting for permission measures nothing."""
 
+# Of the version that containerd 1 reads; containerd 2 reads it too, as its own.
 _CONTAINERD = """\
 version = 2
 root = "{inside}/containerd"

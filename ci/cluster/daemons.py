@@ -29,14 +29,18 @@ _ETCD = {"tcp": ["127.0.0.1", ETCD_PORT]}
 _CONTAINERD = {"unix": str(CONTAINERD_SOCKET)}
 
 
-def daemons(machine: Machine, others: Sequence[Machine] = (), *, enforcing: bool) -> list[dict[str, Any]]:
+def daemons(
+    machine: Machine, others: Sequence[Machine] = (), *, enforcing: bool, dra: bool = False
+) -> list[dict[str, Any]]:
     """All daemons of a machine, where there are others too, in the order of their start.
 
-    ``enforcing``: whether NetworkPolicies count.
+    ``enforcing``: whether NetworkPolicies count; ``dra``: whether it has devices to claim.
     """
     addresses = machine.addresses
     api = {"tcp": [str(addresses.node), API_PORT]}
     containerd, *everywhere = _everywhere(machine, others, enforcing=enforcing)
+    if dra:
+        everywhere.append(_daemon("dra-driver", ["dra-driver", f"{INSIDE}/kubelet.kubeconfig", machine.name]))
     if not machine.first:
         return [containerd, *everywhere]
     return [

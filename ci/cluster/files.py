@@ -23,7 +23,7 @@ def fingerprint(home: Home) -> str:
     machines, state = home.machines(Addresses(0)), Path("/")
     shape = [part for each in machines for part in (_description(home, each, state), configuration.texts(each))]
     digest = hashlib.sha256(json.dumps(shape, sort_keys=True).encode())
-    for component in build.COMPONENTS:
+    for component in build.components(home):
         digest.update(component.key.encode())
     for path in [*sorted(MANIFESTS.glob("*.yaml")), *(_HERE / script for script in _SCRIPTS)]:
         digest.update(path.read_bytes())
@@ -49,7 +49,7 @@ def _write(home: Home, machine: Machine) -> None:
         (state / name).write_text(text)
     for script in _SCRIPTS:  # copies: the checkout may go before the cluster does
         shutil.copy(_HERE / script, state / script)
-    _link_programs(state)
+    _link_programs(state, build.components(home))
     (state / "node.json").write_text(json.dumps(_description(home, machine, home.state)))
 
 
@@ -62,7 +62,7 @@ def _description(home: Home, machine: Machine, state: Path) -> dict[str, Any]:
         "mounts": node.mounts(state / machine.folder, first=machine.first),
         "link": node.LINK,
         "network": [*node.network(machine.addresses), *wires] if machine.first else [],
-        "daemons": daemons(machine, others, enforcing=home.enforcing),
+        "daemons": daemons(machine, others, enforcing=home.enforcing, dra=home.dra),
     }
 
 
@@ -75,9 +75,9 @@ def link(programs: Path, component: build.Component) -> None:
         fresh.replace(programs / program)
 
 
-def _link_programs(state: Path) -> None:
+def _link_programs(state: Path, components: tuple[build.Component, ...]) -> None:
     programs, plugins, cilium = state / "bin", state / "cni-plugins", build.folder("cilium")
-    for component in build.COMPONENTS:
+    for component in components:
         link(programs, component)
     for name in _KUBERNETES:
         (programs / name).symlink_to("hyperkube")

@@ -26,7 +26,7 @@ def up(home: Home, *, using: bool = False) -> IO[str] | None:
     with locks.exclusive(home.lock, "waiting for another process that boots or stops this cluster"):
         say = _teller()
         packages.ensure(say)
-        build.ensure(say)
+        build.ensure(say, build.components(home))
         state = judge(home)
         if state == "well":
             say("running already")

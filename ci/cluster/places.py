@@ -143,21 +143,25 @@ def cache() -> Path:
 
 @dataclass(frozen=True)
 class Home:
-    """The folder of one local cluster. A cache has the normal one, and others: without policies, or of two nodes."""
+    """The folder of one local cluster: a cache's normal one, or another (without policies, of two nodes, with DRA)."""
 
     root: Path
     enforcing: bool = True
     nodes: int = 1
+    dra: bool = False
+    """Whether devices can be claimed (Dynamic Resource Allocation): with containerd 2, and a driver that has some."""
 
     @classmethod
-    def of(cls, *, enforcing: bool = True, nodes: int = 1) -> "Home":
-        name = "cluster" + ("" if enforcing else "-no-policy") + ("" if nodes == 1 else f"-{nodes}-nodes")
-        return cls(cache() / name, enforcing, nodes)
+    def of(cls, *, enforcing: bool = True, nodes: int = 1, dra: bool = False) -> "Home":
+        others = {"-no-policy": not enforcing, f"-{nodes}-nodes": nodes > 1, "-dra": dra}
+        name = "cluster" + "".join(suffix for suffix, applies in others.items() if applies)
+        return cls(cache() / name, enforcing, nodes, dra)
 
     @classmethod
     def every(cls) -> list["Home"]:
         """The normal one first."""
-        return [cls.of(enforcing=enforcing, nodes=nodes) for nodes, enforcing in product((1, 2), (True, False))]
+        kinds = product((False, True), (1, 2), (True, False))
+        return [cls.of(enforcing=enforcing, nodes=nodes, dra=dra) for dra, nodes, enforcing in kinds]
 
     def machines(self, addresses: Addresses) -> list[Machine]:
         return [Machine(addresses, number) for number in range(1, self.nodes + 1)]

@@ -58,7 +58,7 @@ def test_a_kubeconfig_that_is_missing_is_named(tmp_path: Path, monkeypatch: pyte
         cluster.ensure()
 
 
-@pytest.mark.parametrize("number", range(4))
+@pytest.mark.parametrize("number", range(8))
 def test_the_local_kubeconfig_is_still_the_local_cluster(number: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("KUBECONFIG", str(Home.every()[number].kubeconfig))
     assert cluster.foreign() is None
@@ -179,6 +179,21 @@ def test_a_cluster_that_enforces_nothing_is_another(tmp_path: Path) -> None:
 
 def test_a_cluster_of_two_machines_is_another(tmp_path: Path) -> None:
     assert files.fingerprint(Home(tmp_path)) != files.fingerprint(Home(tmp_path, nodes=2))
+
+
+def test_where_devices_can_be_claimed_containerd_and_a_driver_come_on_top(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(files.node, "OWN_FOLDERS", {})
+    told = {}
+    for home in (Home(tmp_path / "usual"), Home(tmp_path / "dra", dra=True)):
+        files.write(home, Addresses(5))
+        programs = {path.name for path in (home.state / "bin").iterdir()}
+        started = [daemon["name"] for daemon in json.loads((home.state / "node.json").read_text())["daemons"]]
+        told[home.dra] = programs, started, files.fingerprint(home)
+    assert told[True][0] - told[False][0] == {"containerd", "containerd-shim-runc-v2", "dra-driver"}
+    assert told[True][1] == [*told[False][1], "dra-driver"]
+    assert told[True][2] != told[False][2]
 
 
 @pytest.mark.parametrize(("enforcing", "policy"), [(True, "default"), (False, "never")])

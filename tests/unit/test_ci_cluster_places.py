@@ -59,4 +59,6 @@ def test_the_clusters_of_a_cache_have_a_folder_each(monkeypatch: pytest.MonkeyPa
     assert [str(home.root.name) for home in Home.every()] == [
         *("cluster", "cluster-no-policy"),
         *("cluster-2-nodes", "cluster-no-policy-2-nodes"),
+        *("cluster-dra", "cluster-no-policy-dra"),
+        *("cluster-2-nodes-dra", "cluster-no-policy-2-nodes-dra"),
     ]
