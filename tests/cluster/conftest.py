@@ -5,12 +5,13 @@ A failing test's report ends with what happened in the namespaces of its nodes.
 
 import secrets
 from collections.abc import Generator, Iterator
+from typing import Any
 
 import pytest
 
 from ci import cluster as local_cluster
 from ci import images as image_builder
-from ci.cluster import Cluster
+from ci.cluster import Cluster, lifecycle
 from ci.images import Image
 from tests import figures
 from tests.cluster import versions
@@ -79,6 +80,28 @@ def troupe(
     """Makes collaborations and nodes for the tests of one module, and removes them after the last."""
     made = Troupe(kubectl, federation, images, tmp_path_factory.mktemp("values"))
     yield from watched(made, request.config)
+
+
+def beside(**options: Any) -> Iterator[Cluster]:
+    """A fixture's body: a local cluster of another kind (options of `ci.cluster.ensure`), which goes at the end."""
+    if local_cluster.foreign():
+        pytest.skip("KUBECONFIG's cluster is as it is; one of another kind is booted beside local clusters only")
+    found = local_cluster.ensure(**options)
+    yield found
+    assert found.use is not None and found.home is not None
+    found.use.close()
+    lifecycle.down(found.home)
+
+
+def troupe_of(
+    cluster: Cluster, names: list[str], config: pytest.Config, paths: pytest.TempPathFactory
+) -> Iterator[Troupe]:
+    """A fixture's body: nodes on such a cluster, of a server of their own, with these algorithms."""
+    server = Server(paths.mktemp("server"), cluster.host_address)
+    server.start()
+    images = image_builder.ensure_loaded(cluster, [*PRODUCT[:2], *names])
+    yield from watched(Troupe(Kubectl(cluster.kubeconfig), Federation(server), images, paths.mktemp("values")), config)
+    server.stop()
 
 
 def watched(troupe: Troupe, config: pytest.Config) -> Iterator[Troupe]:

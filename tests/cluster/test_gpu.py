@@ -2,7 +2,7 @@
 
 The devices are none: a plugin of the tests' own offers them, each a /dev/null by another name. What a vendor's driver
 does with real ones is not seen here (docs/gpus.md tells what to try there). Nor is a claim met: no driver for Dynamic
-Resource Allocation is installed.
+Resource Allocation is here (test_gpu_claims.py has one).
 """
 
 import copy

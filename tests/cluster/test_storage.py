@@ -12,17 +12,12 @@ from typing import Any
 
 import pytest
 
-from ci import cluster as local_cluster
-from ci import images as image_builder
-from ci.cluster import Cluster, lifecycle
-from tests.cluster.conftest import PRODUCT, watched
+from ci.cluster import Cluster
+from tests.cluster.conftest import beside, troupe_of
 from tests.cluster.troupe import Troupe
 from tests.stage import StageError
 from tests.stage.claims import claim_folder, fill_claim
-from tests.stage.federation import Federation
-from tests.stage.kube import Kubectl
 from tests.stage.node import LAUNCHER, Node
-from tests.stage.server import Server
 from tests.stage.task import Task
 from tests.stage.waiting import wait_until
 
@@ -52,24 +47,12 @@ def disk() -> Iterator[Path]:
 @pytest.fixture(scope="module")
 def pair(disk: Path) -> Iterator[Cluster]:
     """A local cluster of two machines, which is gone before the disk that it uses."""
-    if local_cluster.foreign():
-        pytest.skip("KUBECONFIG's cluster has other machines; one of two is booted beside local clusters only")
-    found = local_cluster.ensure(nodes=2)
-    yield found
-    assert found.use is not None and found.home is not None
-    found.use.close()
-    lifecycle.down(found.home)
+    yield from beside(nodes=2)
 
 
 @pytest.fixture(scope="module")
 def troupe(pair: Cluster, request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Troupe]:
-    """Nodes on that cluster, of a server of its own."""
-    server = Server(tmp_path_factory.mktemp("server"), pair.host_address)
-    server.start()
-    images = image_builder.ensure_loaded(pair, [*PRODUCT[:2], "average", "behave"])
-    made = Troupe(Kubectl(pair.kubeconfig), Federation(server), images, tmp_path_factory.mktemp("values"))
-    yield from watched(made, request.config)
-    server.stop()
+    yield from troupe_of(pair, ["average", "behave"], request.config, tmp_path_factory)
 
 
 def part(disk: Path, name: str) -> Path:
