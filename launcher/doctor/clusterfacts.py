@@ -83,6 +83,24 @@ def gpus(machines: Sequence[Tree]) -> Finding:
     return ok("gpus", "; ".join(f"{name}: {', '.join(where)}" for name, where in sorted(found.items())) + ".")
 
 
+def claims(wishes: Wishes, machines: Sequence[Tree]) -> list[Finding]:
+    """Whether containers get the devices that profiles claim: containerd 1.6 leaves them out and says nothing."""
+    runtimes = {
+        each["metadata"]["name"]: str(((each.get("status") or {}).get("nodeInfo") or {}).get("containerRuntimeVersion"))
+        for each in machines
+    }
+    old = [f"{machine} ({runtime})" for machine, runtime in runtimes.items() if runtime.startswith("containerd://1.")]
+    if not wishes.claiming_profiles or not old:
+        return []
+    sentence = (
+        f"The profiles {', '.join(wishes.claiming_profiles)} claim devices, which an algorithm may start without, and "
+        f"unsaid, on {', '.join(old)}."
+    )
+    return [
+        warn("gpus", sentence, "upgrade containerd there to 2.0 or later, or keep these profiles off by nodeSelector")
+    ]
+
+
 def dns_pods(wishes: Wishes, pods: Sequence[Tree], namespaces: Sequence[Tree]) -> Finding:
     """Whether the DNS is where launcher and proxy will be let to.
 

@@ -109,7 +109,7 @@ class Examination:
         if priorities is not None:
             found += clusterfacts.priority_classes(wishes, priorities)
         if machines is not None:
-            found.append(clusterfacts.gpus(machines))
+            found += [clusterfacts.gpus(machines), *clusterfacts.claims(wishes, machines)]
         if hard is not None and limits is not None:
             found += quotas.quota(wishes, hard, limits)
         found.append(await self._dns())

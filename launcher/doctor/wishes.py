@@ -149,6 +149,14 @@ class Wishes:
         return tuple(dict.fromkeys(str(each) for each in named if each))
 
     @property
+    def claiming_profiles(self) -> tuple[str, ...]:
+        """Names of the profiles that claim devices."""
+        profiles = self._at("jobs.profiles") or {}
+        return tuple(
+            name for name, each in profiles.items() if (each.get("gpu") or {}).get("resourceClaimTemplateName")
+        )
+
+    @property
     def _profiles(self) -> tuple[Mapping[str, Any], ...]:
         return tuple((self._at("jobs.profiles") or {}).values())
 

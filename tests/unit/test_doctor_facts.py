@@ -235,6 +235,18 @@ def test_runtimes_and_priorities_that_values_name_have_to_be_there():
     assert clusterfacts.priority_classes(wishes, [thing("low")]) == []
 
 
+def test_a_runtime_that_leaves_claimed_devices_out_is_named():
+    machines = [
+        thing(name, status={"nodeInfo": {"containerRuntimeVersion": runtime}})
+        for name, runtime in (("a", "containerd://1.6.20"), ("b", "containerd://2.1.5"), ("c", "cri-o://1.34.0"))
+    ]
+    wishes = asking("jobs: {profiles: {large: {gpu: {resourceClaimTemplateName: big}}, small: {gpu: {count: 1}}}}")
+    found = clusterfacts.claims(wishes, [*machines, thing("d")])
+    assert levels(found) == [WARN]
+    assert "profiles large claim devices" in said(found) and "on a (containerd://1.6.20)." in said(found)
+    assert clusterfacts.claims(wishes, machines[1:]) == clusterfacts.claims(asking(), machines) == []
+
+
 def test_gpus_are_listed_with_their_machines():
     machines = [
         thing("a", status={"allocatable": {"cpu": "8", "nvidia.com/gpu": "2", "amd.com/gpu": "0"}}),
