@@ -252,7 +252,7 @@ def remove_orphans(kubectl: Kubectl, label: str) -> list[str]:
         name = namespace["metadata"]["name"]
         if orphaned(namespace["metadata"]["labels"][label]):
             kubectl.helm("uninstall", RELEASE, "--ignore-not-found", "--no-hooks", namespace=name)
-            kubectl("delete", "namespace", name, "--wait=false")
+            kubectl("delete", "namespace", name, "--wait=false", "--ignore-not-found")  # it may be going already
             removed.append(name)
     return removed
 
