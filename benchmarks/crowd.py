@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import TypeVar
 
 from benchmarks.calls import Call
-from benchmarks.life import calls_of, ids
+from benchmarks.life import before_job, calls_of, ids
 from benchmarks.rawjobs import RawJobs
 from benchmarks.scene import Stand
 from benchmarks.sightings import SeenJob
@@ -99,6 +99,6 @@ def by_stage(job: SeenJob, calls: Sequence[Call]) -> tuple[list[Call], list[Call
     Without the one that asks for the run: the script asks for its own.
     """
     made = [call for call in calls if call.method != "GET"]
-    before = [call for call in made if call.answered <= (job.created or 0)]
+    before = before_job(job, made)
     report = next(number for number, call in enumerate(made) if call.reports)
     return before, made[len(before) : report], made[report:]

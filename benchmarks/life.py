@@ -90,7 +90,7 @@ async def replay(there: Stand, job: SeenJob) -> float:
     sent = await there.shadow_sender.send(there.scene.algorithm, "moments")
     old, new = ids(there, job), await there.shadow.ids_of(sent.task)
     calls = calls_of(there, job)
-    first = [call for call in calls if call.answered <= (job.created or 0)]
+    first = before_job(job, calls)
     began = time.perf_counter()
     await there.shadow.replay(first, old, new)
     took = time.perf_counter() - began
@@ -107,6 +107,11 @@ def calls_of(there: Stand, job: SeenJob) -> list[Call]:
     """The calls that the node made about a run, beside those that the server refused."""
     calls = there.at_server.of_run(job.run_id or 0, job.task_id or 0)
     return [call for call in calls if call.status < 400]
+
+
+def before_job(job: SeenJob, calls: Iterable[Call]) -> list[Call]:
+    """Those calls that the server had answered when the Job was seen."""
+    return [call for call in calls if call.answered <= (job.created or 0)]
 
 
 def to_job(there: Stand, job: SeenJob) -> float:

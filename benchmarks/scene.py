@@ -20,7 +20,7 @@ from ci import images as image_builder
 from ci.cluster import Cluster
 from ci.images import Image
 from tests.stage import StageError
-from tests.stage.federation import Collaboration, Federation, NodeAccount
+from tests.stage.federation import Collaboration, Federation
 from tests.stage.kube import STAGE_LABEL, Kubectl
 from tests.stage.node import Node, orphaned, owner_of_this_process, remove_orphans, values_for
 from tests.stage.server import Server
@@ -109,10 +109,6 @@ class Stand:
     _cluster_journal: Journal
     at_server: SeenAtServer = field(default_factory=SeenAtServer)
     in_cluster: SeenInCluster = field(default_factory=SeenInCluster)
-
-    @property
-    def account(self) -> NodeAccount:
-        return self.node.account
 
     @property
     def namespace(self) -> str:

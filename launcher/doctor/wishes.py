@@ -145,26 +145,27 @@ class Wishes:
     @property
     def runtime_classes(self) -> tuple[str, ...]:
         """RuntimeClasses that profiles name."""
-        named = [each.get("runtimeClassName") for each in self._profiles]
+        named = [each.get("runtimeClassName") for each in self._profiles.values()]
         return tuple(dict.fromkeys(str(each) for each in named if each))
 
     @property
     def claiming_profiles(self) -> tuple[str, ...]:
         """Names of the profiles that claim devices."""
-        profiles = self._at("jobs.profiles") or {}
-        return tuple(
-            name for name, each in profiles.items() if (each.get("gpu") or {}).get("resourceClaimTemplateName")
-        )
+        claims = {
+            name: (each.get("gpu") or {}).get("resourceClaimTemplateName") for name, each in self._profiles.items()
+        }
+        return tuple(name for name, template in claims.items() if template)
 
     @property
-    def _profiles(self) -> tuple[Mapping[str, Any], ...]:
-        return tuple((self._at("jobs.profiles") or {}).values())
+    def _profiles(self) -> Mapping[str, Mapping[str, Any]]:
+        """Those that say something, by name."""
+        return {name: each for name, each in (self._at("jobs.profiles") or {}).items() if each}
 
     @property
     def priority_classes(self) -> tuple[str, ...]:
         """PriorityClasses that pods name."""
         named = [self._at(f"{part}.priorityClassName") for part in ("launcher", "proxy", "jobs", "egress", "tunnels")]
-        named += [each.get("priorityClassName") for each in self._profiles]
+        named += [each.get("priorityClassName") for each in self._profiles.values()]
         return tuple(dict.fromkeys(str(each) for each in named if each))
 
     @property
@@ -194,11 +195,11 @@ class Wishes:
 
     def with_profiles(self) -> tuple[tuple[str, Tree], ...]:
         """What an algorithm asks for with each profile that says something of it."""
-        usual, profiles = self._at("jobs.resources") or {}, self._at("jobs.profiles") or {}
+        usual = self._at("jobs.resources") or {}
         return tuple(
             (f"an algorithm with profile {name}", merged(usual, each["resources"]))
-            for name, each in profiles.items()
-            if each and each.get("resources")
+            for name, each in self._profiles.items()
+            if each.get("resources")
         )
 
     def _at(self, path: str) -> Any:

@@ -68,6 +68,15 @@ async def until(condition):
             await asyncio.sleep(0.005)
 
 
+def following(files):
+    """A cluster in which one line was printed, and who follows it there."""
+    cluster = Cluster()
+    cluster.print(b"one")
+    follower = LogFollower(cluster, files, 1000, None)
+    follower.follow(RUN, "pod")
+    return cluster, follower
+
+
 async def test_a_log_is_kept_while_it_grows_and_read_to_its_end(files):
     cluster = Cluster()
     cluster.print(b"one", b"two")
@@ -96,10 +105,7 @@ async def test_streams_that_break_and_launchers_that_are_killed_lose_and_repeat_
 
 async def test_a_short_run_has_its_log_read_once_and_a_killed_one_is_followed_at_once(files, monkeypatch):
     monkeypatch.setattr(logfollow, "_BEGIN_AFTER", 60.0)
-    cluster = Cluster()
-    cluster.print(b"one")
-    follower = LogFollower(cluster, files, 1000, None)
-    follower.follow(RUN, "pod")
+    cluster, follower = following(files)
     assert (await follower.collect(RUN, "pod")).text() == "one\n"
     assert cluster.streams == 1
     cluster.print(b"two")
@@ -113,10 +119,7 @@ async def test_a_short_run_has_its_log_read_once_and_a_killed_one_is_followed_at
 
 async def test_what_ended_before_its_stream_began_is_read_once(files, monkeypatch):
     monkeypatch.setattr(logfollow, "_BEGIN_AFTER", 0.05)
-    cluster = Cluster()
-    cluster.print(b"one")
-    follower = LogFollower(cluster, files, 1000, None)
-    follower.follow(RUN, "pod")
+    cluster, follower = following(files)
     cluster.phase = "Succeeded"
     await asyncio.sleep(0.2)
     assert cluster.streams == 0
