@@ -11,7 +11,9 @@ from typing import Any
 
 import yaml
 
+from ci.cluster.locks import exclusive
 from ci.images import Image
+from ci.tools import cache_folder
 from tests.stage import StageError
 from tests.stage.federation import Collaboration, NodeAccount
 from tests.stage.kube import Kubectl
@@ -248,12 +250,14 @@ def remove_orphans(kubectl: Kubectl, label: str) -> list[str]:
         StageError: the cluster refused.
     """
     removed = []
-    for namespace in kubectl.get("namespaces", selector=label):
-        name = namespace["metadata"]["name"]
-        if orphaned(namespace["metadata"]["labels"][label]):
-            kubectl.helm("uninstall", RELEASE, "--ignore-not-found", "--no-hooks", namespace=name)
-            kubectl("delete", "namespace", name, "--wait=false", "--ignore-not-found")  # it may be going already
-            removed.append(name)
+    # One process at a time: of two that uninstall a release, helm tells one that there was none to remove.
+    with exclusive(cache_folder() / "orphans.lock", "waiting for another process that tidies up"):
+        for namespace in kubectl.get("namespaces", selector=label):
+            name = namespace["metadata"]["name"]
+            if orphaned(namespace["metadata"]["labels"][label]):
+                kubectl.helm("uninstall", RELEASE, "--ignore-not-found", "--no-hooks", namespace=name)
+                kubectl("delete", "namespace", name, "--wait=false", "--ignore-not-found")  # it may be going already
+                removed.append(name)
     return removed
 
 

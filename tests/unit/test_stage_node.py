@@ -2,6 +2,8 @@
 
 import os
 import socket
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, cast
 
@@ -34,7 +36,10 @@ class Cluster:
         return ""
 
 
-def test_only_what_a_dead_process_of_this_machine_left_is_removed() -> None:
+def test_only_what_a_dead_process_of_this_machine_left_is_removed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     dead = os.fork() or os._exit(0)
     os.waitpid(dead, 0)
     here = socket.gethostname()[:40]
@@ -42,6 +47,26 @@ def test_only_what_a_dead_process_of_this_machine_left_is_removed() -> None:
     cluster = Cluster(owners)
     assert remove_orphans(cast(Kubectl, cluster), STAGE_LABEL) == ["dead"]
     assert {words[-1] if words[0] == "helm" else words[3] for words in cluster.told} == {"dead"}
+
+
+def test_two_processes_do_not_tidy_up_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    at_it: list[int] = []
+
+    class Slow(Cluster):
+        def helm(self, *arguments: str, namespace: str) -> str:
+            at_it.append(0)
+            assert len(at_it) == 1
+            time.sleep(0.2)
+            at_it.pop()
+            return super().helm(*arguments, namespace=namespace)
+
+    dead = os.fork() or os._exit(0)
+    os.waitpid(dead, 0)
+    cluster = cast(Kubectl, Slow({"dead": f"{socket.gethostname()[:40]}-{dead}"}))
+    with ThreadPoolExecutor(2) as pool:
+        removals = [pool.submit(remove_orphans, cluster, STAGE_LABEL) for _ in range(2)]
+    assert [each.result() for each in removals] == [["dead"], ["dead"]]
 
 
 @pytest.mark.parametrize("tag", ["12e456789012", "012345678901", "1_000", "0.1"])
