@@ -36,12 +36,16 @@ class Cluster:
         return ""
 
 
-def test_only_what_a_dead_process_of_this_machine_left_is_removed(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.fixture
+def dead(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> int:
+    """A process that is no more; what tidies up after it keeps its lock in a folder of the test's."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    dead = os.fork() or os._exit(0)
-    os.waitpid(dead, 0)
+    number = os.fork() or os._exit(0)
+    os.waitpid(number, 0)
+    return number
+
+
+def test_only_what_a_dead_process_of_this_machine_left_is_removed(dead: int) -> None:
     here = socket.gethostname()[:40]
     owners = {"mine": owner_of_this_process(), "dead": f"{here}-{dead}", "elsewhere": f"other-{dead}", "demo": "demo"}
     cluster = Cluster(owners)
@@ -49,8 +53,7 @@ def test_only_what_a_dead_process_of_this_machine_left_is_removed(
     assert {words[-1] if words[0] == "helm" else words[3] for words in cluster.told} == {"dead"}
 
 
-def test_two_processes_do_not_tidy_up_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+def test_two_processes_do_not_tidy_up_at_once(dead: int) -> None:
     at_it: list[int] = []
 
     class Slow(Cluster):
@@ -61,8 +64,6 @@ def test_two_processes_do_not_tidy_up_at_once(tmp_path: Path, monkeypatch: pytes
             at_it.pop()
             return super().helm(*arguments, namespace=namespace)
 
-    dead = os.fork() or os._exit(0)
-    os.waitpid(dead, 0)
     cluster = cast(Kubectl, Slow({"dead": f"{socket.gethostname()[:40]}-{dead}"}))
     with ThreadPoolExecutor(2) as pool:
         removals = [pool.submit(remove_orphans, cluster, STAGE_LABEL) for _ in range(2)]
