@@ -35,7 +35,7 @@ async def rounds(there: Stand, effort: Effort, goal: str) -> Found:
     measured: list[float] = []
     limits: list[float] = []
     processor: list[float] = []
-    await crowd.runs(there, 2, METHOD, ARGUMENT)
+    await crowd.runs(there, min(crowd.AT_ONCE, effort.crowd), METHOD, ARGUMENT)  # the first ones are slower, for both
     await there.quiet()
     raw = RawJobs(scene.api, scene.kubectl, there.namespace, there.in_cluster.pattern)
     for number in range(effort.rounds):

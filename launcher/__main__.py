@@ -1,6 +1,7 @@
 """The command line of the node: `run` is what the launcher's pod executes, the rest what its administrator does."""
 
 import asyncio
+import gc
 import logging
 import os
 import re
@@ -71,6 +72,9 @@ def run(
         logs.configure(settings.node.logging.level)
         api_key = ApiKey(None, secrets) if settings.kubernetes.protocol == "v4" else ApiKey("")
         cryptor = encryption(settings.node.encryption.enabled, private_key)
+        # The program itself never becomes garbage, and trees of JSON, which are most of the rest, have no circles.
+        gc.freeze()
+        gc.set_threshold(10_000)
         asyncio.run(run_node(settings, api_key, cryptor, tasks, overrides=templates, logins=registries))
     except* (ConfigError, LoginRefused, TemplateError, InvariantError) as group:
         refusals = _sentences(group)

@@ -1,7 +1,8 @@
 """What is kept of a Job and of a pod while its run is open: a node may have ten thousand of them.
 
 Read they are by `diagnosis`, `waiting`, `progress`, `loghints`, `audit`, `launch`, `destinations` and `mirror`: what
-one of these comes to need is named here. The status stays as it is; most of the specification goes.
+one of these comes to need is named here. A pod's status stays as it is; of a Job's its conditions stay, so that most of
+its changes, which count pods, are none to whoever reads what is kept.
 """
 
 from collections.abc import Iterable
@@ -20,7 +21,7 @@ def job(whole: Tree) -> Tree:
     return {
         "metadata": _metadata(whole, [*_METADATA, "annotations"]),
         "spec": _only(spec, ["suspend"]) | {"template": {"spec": _only(pod_spec, ["hostAliases"])}},
-        "status": whole.get("status", {}),
+        "status": _only(whole.get("status", {}), ["conditions"]),
     }
 
 

@@ -5,10 +5,11 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from datetime import UTC, datetime
 
 from launcher import abridged
+from launcher.diagnosis import job_state
 from launcher.kubeapi import APPLY, ApiRefusal, KubeApi, Tree
 from launcher.mirror import RUN_ID, Mirror, name, run_id
 from launcher.networkpolicies import ROLE, selecting
-from launcher.runs import PREFIX
+from launcher.runs import PREFIX, JobState
 from launcher.troubles import Troubles, last_warning
 from launcher.waiting import CONTAINER, Trouble
 
@@ -81,7 +82,8 @@ class Cluster:
 
     def count_running(self) -> int:
         """How many algorithms run now."""
-        return sum((job.get("status") or {}).get("ready", 0) for job in self.jobs)
+        states = (job_state(job, self.pod(run_id)) for run_id, job in self._jobs.seen.items())
+        return sum(state is JobState.RUNNING for state in states)
 
     @property
     def run_ids(self) -> list[int]:

@@ -9,7 +9,7 @@ import asyncio
 import ipaddress
 import logging
 import socket
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from launcher.algorithmenv import EGRESS_HOST, PROXY_HOST, UnknownDatabase, requested
@@ -17,25 +17,14 @@ from launcher.cluster import Cluster
 from launcher.config import NodeConfig
 from launcher.config.kubernetes import Destination
 from launcher.jobcontext import HostAlias
+from launcher.names import LookUp, OneQuestion
 from launcher.runs import Run
 
 log = logging.getLogger(__name__)
 
-LookUp = Callable[[str], Awaitable[tuple[str, ...]]]
-
 
 class Unresolved(Exception):  # noqa: N818
     """A name has no address, or none that may be used; the message says whose name it is and what to do."""
-
-
-async def look_up(name: str) -> tuple[str, ...]:
-    """Every address of a name, IPv4 and IPv6, in the resolver's order.
-
-    Raises:
-        OSError: it has none, or the DNS does not answer.
-    """
-    found = await asyncio.get_running_loop().getaddrinfo(name, None, type=socket.SOCK_STREAM)
-    return tuple(dict.fromkeys(str(entry[4][0]) for entry in found))
 
 
 class Destinations:
@@ -44,14 +33,14 @@ class Destinations:
     Args:
         config: the node's configuration.
         cluster: where the policies and the Jobs are.
-        look_up: finds the addresses of a name.
+        look_up: finds the addresses of a name; None: as the DNS has them.
     """
 
-    def __init__(self, config: NodeConfig, cluster: Cluster, look_up: LookUp = look_up) -> None:
+    def __init__(self, config: NodeConfig, cluster: Cluster, look_up: LookUp | None = None) -> None:
         self._config = config
         self._kubernetes = config.kubernetes
         self._cluster = cluster
-        self._look_up = look_up
+        self._look_up = look_up or OneQuestion()
         self._opened: dict[str, list[dict[str, Any]]] = {}
         self._one_at_a_time = asyncio.Lock()
 

@@ -98,8 +98,10 @@ class Ending:
         self._audit(run.id, entry, receipt)
         return True
 
-    def seconds_kept(self, run_id: int) -> float:
+    def seconds_kept(self, run_id: int, entry: Entry) -> float:
         """For how long what an ended run left is still kept."""
+        if entry.failed is False:
+            return 0.0
         retention, job = self._keep_failed(), self._cluster.job(run_id)
         ended = retention and job is not None and never_again(job, self._cluster.pod(run_id))
         failed = self._files.failed_for(run_id) if ended else None
@@ -114,7 +116,7 @@ class Ending:
             if entry.server is not ServerState.CLOSED:  # so that a launcher started anew knows why it is gone
                 await asyncio.to_thread(self._files.note_killed, run_id, entry.killed_because)
                 entry.job, entry.pod = job, pod
-            elif not await asyncio.to_thread(self._files.audited, run_id):
+            elif entry.failed is None and not await asyncio.to_thread(self._files.audited, run_id):
                 # Closed by the server itself, or delivered by a launcher that ended at that very moment.
                 end = outcome(job, pod) or _killed("The server had closed the run already.")
                 self._audit(run_id, entry, Receipt(end, None, None))
@@ -136,6 +138,7 @@ class Ending:
         known = audit.of_job(job) if job else audit.of_run(entry.run, entry.policy) if entry.run else {}
         audit.write(self._session.identity, run_id, known, receipt, pod=pod)
         self._files.note_audited(run_id, failed=receipt.end.failed)
+        entry.failed = receipt.end.failed
 
 
 def _killed(sentence: str) -> Outcome:

@@ -1,6 +1,6 @@
 """The runs' logs, followed while their algorithms run, kept on the task volume, shown to the researcher as they grow.
 
-A stream for each run begins a second after its container, so that a short run costs none. What it does not bring,
+A stream for each run begins two seconds after its container, so that a short run costs none. What it does not bring,
 because it never began, or broke, or the launcher was not there, or there are too many, is read when the algorithm has
 ended: kept is what Kubernetes still had.
 """
@@ -27,7 +27,7 @@ from launcher.taskfiles import TaskFiles
 log = logging.getLogger(__name__)
 
 _STREAMS = 200
-_BEGIN_AFTER = 1.0
+_BEGIN_AFTER = 2.0
 _FIRST_DELAY, _LONGEST_DELAY = 0.5, 30.0
 # Small chunks are written together: a line a second is no write a line.
 _SMALL, _PAUSE = 16 * 1024, 0.5

@@ -51,7 +51,8 @@ def configure(level: str) -> None:
         level: one of DEBUG, INFO, WARNING, ERROR, CRITICAL; libraries never log below WARNING,
             because at DEBUG they print headers.
     """
-    handler = logging.StreamHandler(sys.stdout)
+    # The original one: vantage6-common puts colorama before it, which looks for colours in every line.
+    handler = logging.StreamHandler(sys.__stdout__)
     handler.setFormatter(JsonLines())
     root = logging.getLogger()
     root.handlers = [handler]

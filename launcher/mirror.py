@@ -137,6 +137,8 @@ class Mirror(Generic[Key]):
             # What took its place may have been seen already.
             if _uid(self.seen.get(key)) == _uid(item):
                 del self.seen[key]
+        elif item == self.seen.get(key):
+            return  # what changed is not kept
         else:
             self._take(item)
         self._changed(key)

@@ -192,17 +192,24 @@ class Reconciler:
     async def _step(self, run_id: int, entry: Entry) -> bool:
         """Do the next step for a run; returns whether there may be one after it already."""
         job = self._sighting.take_note(run_id, entry)
-        if job not in {JobState.NONE, JobState.FOREIGN} and entry.run:
-            self._sighting.note_launched(entry.run, entry)
-        kept = entry.server is ServerState.CLOSED and job is JobState.FINISHED and self._ending.seconds_kept(run_id)
+        seen = job not in {JobState.NONE, JobState.FOREIGN}
+        if seen and entry.run and await self._sighting.note_launched(entry.run, entry):
+            return True
+        kept = (
+            entry.server is ServerState.CLOSED and job is JobState.FINISHED and self._ending.seconds_kept(run_id, entry)
+        )
         if kept:
             self._queue.add_later(run_id, kept)
+        gone = job is JobState.NONE
         step = decide(
             entry.server,
             job,
             # The volume is looked at only where it matters.
-            launched=job is JobState.NONE and entry.run is not None and self._files.launched(entry.run),
-            files=job is JobState.NONE and self._files.exist(run_id),
+            launched=gone
+            and entry.server is ServerState.OPEN
+            and entry.run is not None
+            and self._files.launched(entry.run),
+            files=gone and entry.server is ServerState.CLOSED and self._files.exist(run_id),
             active_reported=entry.active_reported,
             killed=entry.killed,
             place=self._places.has(run_id),

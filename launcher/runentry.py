@@ -26,6 +26,8 @@ class Entry:
     sent: bool = False
     """Whether a Job may have been made that was not seen yet."""
     keep_log: bool = False
+    failed: bool | None = None
+    """Whether it failed; None: this launcher did not have the audit know yet."""
     policy: str | None = None
     noted: str | None = None
     held_back: bool = False

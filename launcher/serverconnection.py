@@ -46,7 +46,8 @@ def http_session(access: ServerAccess, **more: Any) -> aiohttp.ClientSession:
         ConfigError: the file with the site's authorities can't be used.
     """
     connector = aiohttp.TCPConnector(ssl=believing(access), **more.pop("connector", {}))
-    return aiohttp.ClientSession(connector=connector, trust_env=True, **more)
+    # To trust the environment costs aiohttp two turns of a thread for each call: only where it has something to say.
+    return aiohttp.ClientSession(connector=connector, trust_env=bool(getproxies()), **more)
 
 
 def first_hop(server: str) -> tuple[str, int]:

@@ -1,5 +1,6 @@
 """What is seen of a run's Job: whose it is, how far it is, and whether there is one at all."""
 
+import asyncio
 import logging
 
 from launcher.cluster import Cluster
@@ -46,19 +47,24 @@ class Sighting:
             self._places.give_back(run_id)
         return state
 
-    def note_launched(self, run: Run, entry: Entry) -> None:
-        """Note that the run has a Job, whoever created it: its answer may be lost; and learn of an earlier kill."""
+    async def note_launched(self, run: Run, entry: Entry) -> bool:
+        """Note that the run has a Job, whoever created it: its answer may be lost; and learn of an earlier kill.
+
+        Returns:
+            Whether that was done now, and took a while.
+        """
         job = self._cluster.job(run.id)
         if job is None or job["metadata"]["uid"] == entry.noted:
-            return
+            return False
         try:
-            self._files.note_launched(run, job["metadata"]["uid"])
-            entry.noted = job["metadata"]["uid"]
-            # By an earlier launcher, which ended before the Job did.
-            if not entry.killed and (reason := self._files.killed(run)) is not None:
-                entry.killed, entry.killed_because = True, reason
+            killed = await asyncio.to_thread(self._files.note_launched, run, job["metadata"]["uid"])
         except OSError as error:  # the run goes on without
             log.warning("a Job can't be noted", extra={"fields": {"run": run.id, "reason": str(error)}})
+            return False
+        entry.noted = job["metadata"]["uid"]
+        if not entry.killed and killed is not None:  # by an earlier launcher, which ended before the Job did
+            entry.killed, entry.killed_because = True, killed
+        return True
 
     async def unseen_job(self, run: Run, entry: Entry) -> bool:
         """Whether a run that was prepared has a Job that is not known yet; if so, from now on it is.

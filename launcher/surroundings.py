@@ -8,8 +8,9 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from launcher.config import NodeConfig
-from launcher.destinations import LookUp, is_address, look_up
+from launcher.destinations import is_address
 from launcher.kubeapi import KubeApi
+from launcher.names import LookUp, look_up
 from launcher.serverconnection import first_hop
 from launcher.status import PORT
 from launcher.waysout import Surroundings

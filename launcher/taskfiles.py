@@ -12,6 +12,7 @@ number never meets these files. Whatever is below `data` was made by code that n
 """
 
 import contextlib
+import functools
 import hashlib
 import json
 import logging
@@ -24,7 +25,7 @@ from typing import Any
 from launcher.runs import Run
 from launcher.session import Identity
 from launcher.untrusted import read_untrusted
-from launcher.volume import empty, make_directory, remove_tree, replace_file, write_file
+from launcher.volume import empty, make_directory, remove_tree, replace_file, write_files
 
 log = logging.getLogger(__name__)
 
@@ -61,8 +62,7 @@ class TaskFiles:
         return f"jobs/{run.job_id}-{self._mark(run.job_id, 'job')}"
 
     def _mark(self, number: int, when: str) -> str:
-        text = json.dumps([self._owner["server"], self._owner["node_id"], number, when])
-        return hashlib.sha256(text.encode()).hexdigest()[:8]
+        return _digest(self._owner["server"], self._owner["node_id"], number, when)
 
     def prepare(self, run: Run, content: bytes, token: str, further: Mapping[str, bytes] = NOTHING) -> None:
         """Make the run's directory, with its input and token, an empty output, and further files by name.
@@ -82,18 +82,18 @@ class TaskFiles:
         os.utime(tmp)
         if run.output_directory:
             make_directory(self._root / run.output_directory)
-        for name, text in {**further, "input": content, "token": token.encode(), "output": b""}.items():
-            write_file(data / name, text)
+        write_files(data, {**further, "input": content, "token": token.encode(), "output": b""})
 
-    def note_launched(self, run: Run, job_uid: str) -> None:
-        """Record that the run's Job exists: from now on the run is never started again."""
-        record = _read_record(self.directory(run))
-        if record is not None and record.get("job_uid") is None:
+    def note_launched(self, run: Run, job_uid: str) -> str | None:
+        """Record that the run's Job exists: from now on the run is never started again; returns what `killed` does."""
+        record = _read_record(self.directory(run)) or {}
+        if record and record.get("job_uid") is None:
             _write_record(self.directory(run), {**record, "job_uid": job_uid})
+        return record.get("killed")
 
     def note_killed(self, run_id: int, reason: str) -> None:
         """Record that the Job of a run, maybe known by its id only, is deleted because the run was killed, and why."""
-        for directory, record in self._own(f"{run_id}-*"):
+        for directory, record in self._own(run_id):
             _write_record(directory, {**record, "killed": reason})
 
     def killed(self, run: Run) -> str | None:
@@ -102,14 +102,14 @@ class TaskFiles:
 
     def note_audited(self, run_id: int, *, failed: bool) -> None:
         """Record that the audit has the run, and how it ended. What the algorithm proved itself with is removed."""
-        for directory, _ in self._own(f"{run_id}-*"):
+        for directory, _ in self._own(run_id):
             with contextlib.suppress(OSError):
                 (directory / "data" / "token").unlink()
             (directory / _AUDITED).write_text(_FAILED if failed else "")
 
     def failed_for(self, run_id: int) -> float | None:
         """Seconds since a run of this number failed; None if none did, or the audit does not have it."""
-        for directory, _ in self._own(f"{run_id}-*"):
+        for directory, _ in self._own(run_id):
             with contextlib.suppress(OSError):
                 if (directory / _AUDITED).read_text() == _FAILED:
                     return time.time() - (directory / _AUDITED).stat().st_mtime
@@ -117,7 +117,7 @@ class TaskFiles:
 
     def audited(self, run_id: int) -> bool:
         """Whether the audit has the run."""
-        return any((directory / _AUDITED).exists() for directory, _ in self._own(f"{run_id}-*"))
+        return any((directory / _AUDITED).exists() for directory, _ in self._own(run_id))
 
     def launched(self, run: Run) -> bool:
         """Whether the run's Job was created at some time."""
@@ -126,22 +126,30 @@ class TaskFiles:
 
     def exist(self, run_id: int) -> bool:
         """Whether this node has a directory for a run of this number."""
-        return any(True for _ in self._own(f"{run_id}-*"))
+        return bool(self._own(run_id))
 
     def leftovers(self) -> list[int]:
         """The ids of all runs that have a directory; those of another server or node are only reported.
 
         To be called at the start: a directory that a killed launcher had only just made, or nearly removed, is removed.
         """
-        for directory in (self._root / "runs").glob("*"):
+        for directory in self._directories():
             with contextlib.suppress(OSError):
                 _remove_husk(directory)
-        found = {record["run_id"] for _, record in self._own("*")}
+        found = {record["run_id"] for _, record in self._own()}
         return sorted(found)
 
-    def _own(self, pattern: str) -> list[tuple[Path, dict[str, Any]]]:
+    def _directories(self, run_id: int | None = None) -> list[Path]:
+        """The directories of the runs of one number, or of all."""
+        # Not by Path.glob, which is slow where there are many.
+        beginning = "" if run_id is None else f"{run_id}-"
+        with contextlib.suppress(FileNotFoundError), os.scandir(self._root / "runs") as entries:
+            return [Path(entry.path) for entry in entries if entry.name.startswith(beginning)]
+        return []
+
+    def _own(self, run_id: int | None = None) -> list[tuple[Path, dict[str, Any]]]:
         own = []
-        for directory in (self._root / "runs").glob(pattern):
+        for directory in self._directories(run_id):
             record = _read_record(directory)
             if record is not None and self._is_own(record):
                 own.append((directory, record))
@@ -183,7 +191,7 @@ class TaskFiles:
         Raises:
             OSError: something is left.
         """
-        for directory, _ in self._own(f"{run_id}-*"):
+        for directory, _ in self._own(run_id):
             if keep_log and (directory / "log").is_dir():
                 kept = self._root / "logs" / directory.name
                 make_directory(kept.parent)
@@ -193,6 +201,11 @@ class TaskFiles:
             empty(directory, but=_RECORD)
             (directory / _RECORD).unlink()
             directory.rmdir()
+
+
+@functools.lru_cache(maxsize=4096)  # the same few for all that a run needs
+def _digest(server: str, node_id: int, number: int, when: str) -> str:
+    return hashlib.sha256(json.dumps([server, node_id, number, when]).encode()).hexdigest()[:8]
 
 
 def _write_record(directory: Path, record: dict[str, Any]) -> None:

@@ -1,21 +1,27 @@
 """Files and folders on the task volume: written whole or not at all, removed whatever an algorithm made of them."""
 
+import contextlib
 import os
 import shutil
 import stat
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 _DIRECTORY_MODE, _FILE_MODE = 0o770, 0o660
+_NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 def make_directory(path: Path) -> None:
     """Make a directory, and those that it is in, for the node and its algorithms."""
-    for directory in (*reversed(path.parents), path):
-        if not directory.exists():
-            directory.mkdir(exist_ok=True)
-            directory.chmod(_DIRECTORY_MODE)
+    try:
+        path.mkdir()
+    except FileExistsError:
+        return
+    except FileNotFoundError:
+        make_directory(path.parent)
+        path.mkdir(exist_ok=True)
+    path.chmod(_DIRECTORY_MODE)
 
 
 def replace_file(path: Path, content: bytes) -> None:
@@ -25,24 +31,35 @@ def replace_file(path: Path, content: bytes) -> None:
         OSError: the volume is full or can't be written.
     """
     aside = path.with_name(f"{path.name}.new")
-    write_file(aside, content)
+    write_files(path.parent, {aside.name: content})
     aside.rename(path)
 
 
-def write_file(path: Path, content: bytes) -> None:
-    """Write a file anew, and have it reach the disk.
+def write_files(directory: Path, contents: Mapping[str, bytes]) -> None:
+    """Write files anew, by their names, and have them reach the disk: together, since each wait for it is a long one.
 
     Raises:
         OSError: the volume is full or can't be written.
     """
-    # Replaced, never overwritten in place: what is there may be a link that an earlier attempt's algorithm left.
-    path.unlink(missing_ok=True)
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC)
-    with os.fdopen(descriptor, "wb") as file:
-        os.fchmod(descriptor, _FILE_MODE)
-        file.write(content)
-        file.flush()
-        os.fsync(descriptor)
+    with contextlib.ExitStack() as opened:
+        files = []
+        for name, content in contents.items():
+            files.append(opened.enter_context(_anew(directory / name)))
+            files[-1].write(content)
+            files[-1].flush()
+        for file in files:
+            os.fsync(file.fileno())
+
+
+def _anew(path: Path) -> BinaryIO:
+    """A new file; never one that is there, which may be a link that an earlier attempt's algorithm left."""
+    try:
+        descriptor = os.open(path, _NEW_FILE)
+    except FileExistsError:
+        path.unlink()
+        descriptor = os.open(path, _NEW_FILE)
+    os.fchmod(descriptor, _FILE_MODE)
+    return os.fdopen(descriptor, "wb")
 
 
 def empty(directory: Path, *, but: str) -> None:

@@ -17,7 +17,7 @@ from launcher.encryption import Encrypted, Plain
 from launcher.runs import Outcome, Run, RunStatus
 from launcher.session.v4 import V4Session
 from launcher.untrusted import read_untrusted
-from launcher.volume import write_file
+from launcher.volume import write_files
 from tests.stage.proxy_process import Measured
 
 RUN = Run(
@@ -50,7 +50,7 @@ async def main(what: str, port: int, key: str, folder: Path) -> None:
         if what == "take":
             content = await session.take(RUN)
             assert content is not None
-            write_file(folder / "input", content)
+            write_files(folder, {"input": content})
         else:
             result = read_untrusted(folder, "output", 2**28)
             await session.deliver(RUN, Outcome(RunStatus.COMPLETED), result, "")

@@ -1,5 +1,6 @@
 import json
 import logging
+import sys
 
 import jwt
 
@@ -26,3 +27,10 @@ def test_a_hidden_secret_never_shows(monkeypatch):
 def test_a_token_never_shows_even_if_nobody_hid_it():
     token = jwt.encode({"sub": 1}, "k" * 32, algorithm="HS256")
     assert token not in line_of(f"Bearer {token}", header=token)
+
+
+def test_lines_go_out_past_what_libraries_put_before_standard_output(monkeypatch):
+    monkeypatch.setattr(logging.getLogger(), "handlers", [])
+    logs.configure("INFO")
+    (handler,) = logging.getLogger().handlers
+    assert handler.stream is sys.__stdout__

@@ -9,6 +9,7 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 from kubernetes.aio import client
 
+from launcher import abridged
 from launcher.kubeapi import KubeApi
 from launcher.mirror import Mirror, name
 
@@ -43,7 +44,7 @@ class Server:
 
 
 @contextlib.asynccontextmanager
-async def mirrored(watches):
+async def mirrored(watches, shorten=lambda whole: whole):
     """A mirror of what such a server has; with the names that it told of, in order."""
     server, told = Server(watches), []
     application = web.Application()
@@ -52,7 +53,7 @@ async def mirrored(watches):
         configuration = client.Configuration()
         configuration.host = str(listening.make_url("")).rstrip("/")
         api = KubeApi(configuration)
-        mirror = Mirror(api, PATH, told.append, key=name)
+        mirror = Mirror(api, PATH, told.append, key=name, shorten=shorten)
         following = asyncio.create_task(mirror.follow())
         async with asyncio.timeout(10):
             while server.watches:
@@ -93,3 +94,13 @@ async def test_an_answer_renews_what_is_known_but_brings_nothing_back():
         assert {name: tree["metadata"]["resourceVersion"] for name, tree in mirror.seen.items()} == {"one": "10"}
         mirror.renew({"metadata": {**job("one", 12)["metadata"], "uid": "of a later one"}})
         assert mirror.seen["one"]["metadata"]["resourceVersion"] == "10"
+
+
+async def test_what_changes_nothing_of_what_is_kept_is_nobodys_news():
+    """A Job changes several times without a change of anything that a run's next step is decided by."""
+    counted = job("one", 12) | {"status": {"active": 1, "ready": 1}}
+    ended = job("one", 13) | {"status": {"conditions": [{"type": "Complete", "status": "True"}]}}
+    changes = [("MODIFIED", job("one", 11)), ("MODIFIED", counted), ("MODIFIED", ended), ("MODIFIED", ended)]
+    async with mirrored([changes, []], abridged.job) as (_, mirror, told):
+        assert told == ["one", "one"]
+        assert mirror.seen["one"]["status"] == ended["status"]

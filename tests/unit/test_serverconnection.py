@@ -3,8 +3,9 @@
 import pytest
 from pydantic import ValidationError
 
+from launcher.config.kubernetes import ServerAccess
 from launcher.config.node import NodeSection
-from launcher.serverconnection import first_hop
+from launcher.serverconnection import first_hop, http_session
 
 PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy", "ALL_PROXY", "all_proxy")
 
@@ -33,6 +34,14 @@ def test_with_a_proxy_it_is_the_proxy(monkeypatch: pytest.MonkeyPatch):
     assert first_hop("http://vantage6.example.org") == ("vantage6.example.org", 80)
     monkeypatch.setenv("NO_PROXY", "vantage6.example.org")
     assert first_hop("https://vantage6.example.org:8443") == ("vantage6.example.org", 8443)
+
+
+async def test_the_environment_is_asked_at_each_call_only_where_it_names_a_proxy(monkeypatch: pytest.MonkeyPatch):
+    async with http_session(ServerAccess()) as direct:
+        assert not direct.trust_env
+    monkeypatch.setenv("HTTPS_PROXY", "http://proxy.example.org:3128")
+    async with http_session(ServerAccess()) as behind:
+        assert behind.trust_env
 
 
 @pytest.mark.parametrize(
