@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 
 LookUp = Callable[[str], Awaitable[tuple[str, ...]]]
 
-_FRESH = 1.0  # seconds: less than any name server lets an answer be kept
+_FRESH = 1.0  # seconds; the cluster's DNS, CoreDNS, has answers kept for five
 
 
 async def look_up(name: str) -> tuple[str, ...]:

@@ -195,9 +195,8 @@ class Reconciler:
         seen = job not in {JobState.NONE, JobState.FOREIGN}
         if seen and entry.run and await self._sighting.note_launched(entry.run, entry):
             return True
-        kept = (
-            entry.server is ServerState.CLOSED and job is JobState.FINISHED and self._ending.seconds_kept(run_id, entry)
-        )
+        still_open, closed = entry.server is ServerState.OPEN, entry.server is ServerState.CLOSED
+        kept = closed and job is JobState.FINISHED and self._ending.seconds_kept(run_id, entry)
         if kept:
             self._queue.add_later(run_id, kept)
         gone = job is JobState.NONE
@@ -205,11 +204,8 @@ class Reconciler:
             entry.server,
             job,
             # The volume is looked at only where it matters.
-            launched=gone
-            and entry.server is ServerState.OPEN
-            and entry.run is not None
-            and self._files.launched(entry.run),
-            files=gone and entry.server is ServerState.CLOSED and self._files.exist(run_id),
+            launched=gone and still_open and entry.run is not None and self._files.launched(entry.run),
+            files=gone and closed and self._files.exist(run_id),
             active_reported=entry.active_reported,
             killed=entry.killed,
             place=self._places.has(run_id),
