@@ -192,9 +192,8 @@ class Reconciler:
     async def _step(self, run_id: int, entry: Entry) -> bool:
         """Do the next step for a run; returns whether there may be one after it already."""
         job = self._sighting.take_note(run_id, entry)
-        seen = job not in {JobState.NONE, JobState.FOREIGN}
-        if seen and entry.run and await self._sighting.note_launched(entry.run, entry):
-            return True
+        if job not in {JobState.NONE, JobState.FOREIGN} and entry.run:
+            self._sighting.note_launched(entry.run, entry)
         still_open, closed = entry.server is ServerState.OPEN, entry.server is ServerState.CLOSED
         kept = closed and job is JobState.FINISHED and self._ending.seconds_kept(run_id, entry)
         if kept:

@@ -1,6 +1,5 @@
 """What is seen of a run's Job: whose it is, how far it is, and whether there is one at all."""
 
-import asyncio
 import logging
 
 from launcher.cluster import Cluster
@@ -47,24 +46,20 @@ class Sighting:
             self._places.give_back(run_id)
         return state
 
-    async def note_launched(self, run: Run, entry: Entry) -> bool:
-        """Note that the run has a Job, whoever created it: its answer may be lost; and learn of an earlier kill.
-
-        Returns:
-            Whether that was done now, and took a while.
-        """
+    def note_launched(self, run: Run, entry: Entry) -> None:
+        """Note that the run has a Job, whoever created it: its answer may be lost; and learn of an earlier kill."""
         job = self._cluster.job(run.id)
         if job is None or job["metadata"]["uid"] == entry.noted:
-            return False
+            return
         try:
-            killed = await asyncio.to_thread(self._files.note_launched, run, job["metadata"]["uid"])
+            # Not by a thread: cancelled, that would go on, and write the record beside whoever comes next.
+            killed = self._files.note_launched(run, job["metadata"]["uid"])
         except OSError as error:  # the run goes on without
             log.warning("a Job can't be noted", extra={"fields": {"run": run.id, "reason": str(error)}})
-            return False
+            return
         entry.noted = job["metadata"]["uid"]
         if not entry.killed and killed is not None:  # by an earlier launcher, which ended before the Job did
             entry.killed, entry.killed_because = True, killed
-        return True
 
     async def unseen_job(self, run: Run, entry: Entry) -> bool:
         """Whether a run that was prepared has a Job that is not known yet; if so, from now on it is.
